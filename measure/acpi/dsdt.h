@@ -1,0 +1,33 @@
+/*
+ * The parts of the DSDT, in the order in which they appear.
+ */
+#ifndef CVM_ACPI_DSDT_H
+#define CVM_ACPI_DSDT_H
+
+#include "measure/acpi/aml.h"
+#include "measure/acpi/profile.h"
+
+/* What every part reads. */
+struct dsdt {
+    struct aml aml;
+    const struct cvm_machine *machine;
+    const struct acpi_profile *profile;
+};
+
+/* dsdt_pci.c: the host bridge, what it decodes, hot-plug, the devices on the root bus */
+void dsdt_put_host_bridge(struct dsdt *d);
+void dsdt_put_hotplug_methods(struct dsdt *d);
+void dsdt_put_host_bridge_resources(struct dsdt *d);
+void dsdt_put_root_bus(struct dsdt *d);
+void dsdt_put_hotplug_event(struct dsdt *d);
+
+/* dsdt_irq.c: interrupt routing and link devices */
+void dsdt_put_interrupt_routing(struct dsdt *d);
+
+/* dsdt_cpu.c: CPUs and their hot-plug */
+void dsdt_put_cpus(struct dsdt *d);
+
+/* dsdt_isa.c: what hangs on the LPC bridge */
+void dsdt_put_lpc_bridge(struct dsdt *d);
+
+#endif

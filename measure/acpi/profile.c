@@ -1,0 +1,81 @@
+#include "measure/acpi/profile.h"
+
+#include "measure/base/error.h"
+
+/* Ascending. A field left out is false. */
+static const struct acpi_profile profiles[] = {
+    {
+        .since = { 7, 2, 0 },
+        .madt_revision = 1,
+        .pci0_adr = true,
+        .pdsm_early_zero = true,
+        .pdsm_empty_pair = true,
+        .always_pcnt = true,
+        .cpu_ini = true,
+        .pcat_compat_always = true,
+    },
+    {
+        .since = { 8, 0, 0 },
+        .unseen = true,
+        .madt_revision = 3,
+        .edsm = true,
+        .cpu_ini = true,
+        .pcat_compat_always = true,
+        .lists_sata = true,
+    },
+    {
+        .since = { 8, 1, 0 },
+        .madt_revision = 3,
+        .edsm = true,
+        .cpu_ini = true,
+        .pcat_compat_always = true,
+        .lists_sata = true,
+    },
+    {
+        .since = { 9, 1, 0 },
+        .madt_revision = 3,
+        .edsm = true,
+        .cpu_ini = true,
+        .lists_sata = true,
+    },
+    {
+        .since = { 10, 0, 0 },
+        .madt_revision = 3,
+        .edsm = true,
+        .cpu_ini = true,
+        .cpu_eject_list = true,
+        .pdsm_empty_pair = true,
+        .lists_sata = true,
+    },
+    {
+        .since = { 11, 1, 0 },
+        .madt_revision = 3,
+        .edsm = true,
+        .com_irq_level = true,
+        .cpu_eject_list = true,
+        .pdsm_empty_pair = true,
+        .lists_sata = true,
+    },
+};
+
+/* The newest release series whose binary has been compared. */
+static const struct cvm_qemu_version newest_seen = { 11, 1, UINT16_MAX };
+
+const struct acpi_profile *acpi_profile_for(struct cvm_qemu_version version, bool *extrapolated,
+                                            struct cvm_error *err)
+{
+    const struct acpi_profile *found = NULL;
+    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
+        if (cvm_qemu_version_compare(profiles[i].since, version) <= 0) {
+            found = &profiles[i];
+        }
+    }
+    if (found == NULL) {
+        cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                 "ACPI tables of QEMU %u.%u.%u: the oldest known version is 7.2.0", version.major,
+                 version.minor, version.micro);
+        return NULL;
+    }
+    *extrapolated = found->unseen || cvm_qemu_version_compare(version, newest_seen) > 0;
+    return found;
+}

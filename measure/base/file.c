@@ -1,0 +1,173 @@
+#include "measure/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+bool cvm_dir_open(const char *path, int *fd, struct cvm_error *err)
+{
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *fd >= 0 ? true : cvm_fail_errno(err, errno, "open directory '%s'", path);
+}
+
+/* Takes ownership of *fd: hands it on when it is a regular file, else closes it. */
+static bool only_regular(int opened, const char *name, int *fd, struct cvm_error *err)
+{
+    cvm_autoclose int file = opened;
+    struct stat st;
+    if (fstat(file, &st) != 0) {
+        return cvm_fail_errno(err, errno, "stat '%s'", name);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "'%s' is not a regular file", name);
+    }
+    *fd = cvm_steal_fd(&file);
+    return true;
+}
+
+bool cvm_file_open_beneath(int dir_fd, const char *name, int *fd, struct cvm_error *err)
+{
+    struct open_how how = {
+        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK, /* a FIFO must not hang us */
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    long opened = syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
+    if (opened < 0 && errno == EXDEV) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "'%s' leads out of its directory", name);
+    }
+    if (opened < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == ENXIO)) {
+        int why = errno;
+        return cvm_fail(err, CVM_ERR_MALFORMED, "'%s' cannot be opened: %s", name,
+                        why == ENOENT ? "no such file" : "not a regular file");
+    }
+    if (opened < 0) {
+        return cvm_fail_errno(err, errno, "open '%s'", name);
+    }
+    return only_regular((int)opened, name, fd, err);
+}
+
+bool cvm_file_open(const char *path, int *fd, struct cvm_error *err)
+{
+    int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (opened < 0) {
+        return cvm_fail_errno(err, errno, "open '%s'", path);
+    }
+    return only_regular(opened, path, fd, err);
+}
+
+static int64_t nanoseconds(const struct timespec *t)
+{
+    return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+bool cvm_file_identify(int fd, const char *name, struct cvm_file_id *out, struct cvm_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return cvm_fail_errno(err, errno, "stat '%s'", name);
+    }
+    *out = (struct cvm_file_id){
+        .device = st.st_dev,
+        .inode = st.st_ino,
+        .size = (uint64_t)st.st_size,
+        .mtime_ns = nanoseconds(&st.st_mtim),
+        .ctime_ns = nanoseconds(&st.st_ctim),
+    };
+    return true;
+}
+
+bool cvm_file_id_equal(const struct cvm_file_id *a, const struct cvm_file_id *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
+static bool too_large(const char *name, size_t max, struct cvm_error *err)
+{
+    return cvm_fail(err, CVM_ERR_MALFORMED, "'%s' is larger than the limit of %zu bytes", name,
+                    max);
+}
+
+bool cvm_file_read(int fd, const char *name, size_t max, struct cvm_buf *out, struct cvm_error *err)
+{
+    struct cvm_file_id id;
+    if (!cvm_file_identify(fd, name, &id, err)) {
+        return false;
+    }
+    if (id.size > max) {
+        return too_large(name, max, err);
+    }
+    /* Room for one byte more than expected: the read that returns 0 proves the end. */
+    cvm_autofree uint8_t *bytes = malloc((size_t)id.size + 1);
+    if (bytes == NULL) {
+        return cvm_fail_nomem(err, name, id.size);
+    }
+    size_t got = 0;
+    while (got <= id.size) {
+        ssize_t n = pread(fd, bytes + got, (size_t)id.size + 1 - got, (off_t)got);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return cvm_fail_errno(err, errno, "read '%s'", name);
+        }
+        if (n == 0) {
+            break;
+        }
+        got += (size_t)n;
+    }
+    if (got != id.size) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "'%s' changed its size while it was read", name);
+    }
+    if (out->data == NULL) { /* the usual case: hand the bytes over instead of copying them */
+        *out = (struct cvm_buf){ .data = cvm_steal(&bytes), .len = got, .cap = got + 1 };
+        return true;
+    }
+    cvm_put_bytes(out, bytes, got);
+    return cvm_buf_finish(out, name, err);
+}
+
+bool cvm_file_load(const char *path, size_t max, struct cvm_buf *out, struct cvm_error *err)
+{
+    cvm_autoclose int fd = -1;
+    return cvm_file_open(path, &fd, err) && cvm_file_read(fd, path, max, out, err);
+}
+
+static bool write_all(int fd, const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return false;
+        }
+        data += n;
+        size -= (size_t)n;
+    }
+    return fsync(fd) == 0;
+}
+
+bool cvm_file_write(int dir_fd, const char *name, const void *data, size_t size, mode_t mode,
+                    struct cvm_error *err)
+{
+    char temporary[256];
+    int n = snprintf(temporary, sizeof temporary, ".%s.%ld.new", name, (long)getpid());
+    if (n < 0 || (size_t)n >= sizeof temporary) {
+        return cvm_fail(err, CVM_ERR_USAGE, "file name '%s' is too long", name);
+    }
+    cvm_autoclose int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0) {
+        return cvm_fail_errno(err, errno, "create '%s'", temporary);
+    }
+    if (!write_all(fd, data, size) || renameat(dir_fd, temporary, dir_fd, name) != 0) {
+        int why = errno;
+        unlinkat(dir_fd, temporary, 0);
+        return cvm_fail_errno(err, why, "write '%s'", name);
+    }
+    return fsync(dir_fd) == 0 ? true : cvm_fail_errno(err, errno, "sync directory of '%s'", name);
+}

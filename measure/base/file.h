@@ -1,0 +1,62 @@
+/*
+ * Files: opened once and beneath a directory, read whole within a cap, written by
+ * temporary name, fsync and rename so that nobody sees half of one.
+ *
+ * Errors are CVM_ERR_SYSTEM with the system's reason, and CVM_ERR_MALFORMED for
+ * what an untrusted directory may hold: paths that leave it, things that are no
+ * regular file, files over the cap. Messages name the file.
+ */
+#ifndef CVM_BASE_FILE_H
+#define CVM_BASE_FILE_H
+
+#include "measure/base/buf.h"
+#include "measure/base/error.h"
+
+#include <sys/types.h>
+
+/* What a file was when it was looked at; two equal values mean nobody changed it since. */
+struct cvm_file_id {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size;      /* bytes */
+    int64_t mtime_ns;   /* since the epoch */
+    int64_t ctime_ns;
+};
+
+/* Opens a directory for the functions below. */
+CVM_MUST_CHECK bool cvm_dir_open(const char *path, int *fd, struct cvm_error *err);
+
+/*
+ * Opens a regular file for reading. Links are followed, but neither they nor ".." may lead
+ * out of dir_fd, and name must be relative (openat2 with RESOLVE_BENEATH).
+ */
+CVM_MUST_CHECK bool cvm_file_open_beneath(int dir_fd, const char *name, int *fd,
+                                          struct cvm_error *err);
+
+/* Opens a regular file anywhere for reading. */
+CVM_MUST_CHECK bool cvm_file_open(const char *path, int *fd, struct cvm_error *err);
+
+CVM_MUST_CHECK bool cvm_file_identify(int fd, const char *name, struct cvm_file_id *out,
+                                      struct cvm_error *err);
+bool cvm_file_id_equal(const struct cvm_file_id *a, const struct cvm_file_id *b);
+
+/*
+ * Reads everything from fd, from its start, and appends it to out.
+ *
+ * @return false with CVM_ERR_MALFORMED where the file is larger than max bytes.
+ */
+CVM_MUST_CHECK bool cvm_file_read(int fd, const char *name, size_t max, struct cvm_buf *out,
+                                  struct cvm_error *err);
+
+/* cvm_file_open() and cvm_file_read() in one. */
+CVM_MUST_CHECK bool cvm_file_load(const char *path, size_t max, struct cvm_buf *out,
+                                  struct cvm_error *err);
+
+/*
+ * Writes a file whole: to a temporary name in the same directory, fsync, rename over `name`,
+ * fsync of the directory. After a failure the old file is as it was and nothing is left.
+ */
+CVM_MUST_CHECK bool cvm_file_write(int dir_fd, const char *name, const void *data, size_t size,
+                                   mode_t mode, struct cvm_error *err);
+
+#endif

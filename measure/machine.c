@@ -1,0 +1,189 @@
+#include "measure/include/cvm/machine.h"
+
+#include "measure/base/error.h"
+
+#include <string.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+/* Above this much memory (in bytes), q35 keeps only 2 GiB below 4 GiB. */
+#define Q35_SPLIT_THRESHOLD UINT64_C(0xb0000000)
+#define Q35_SPLIT_BELOW_4G UINT64_C(0x80000000)
+
+#define PHYSICAL_ADDRESS_LIMIT (UINT64_C(1) << 52)
+#define DEFAULT_HOLE64_SIZE (32 * GIB)
+
+bool cvm_machine_place_devices(struct cvm_machine *machine, const struct cvm_device_counts *counts,
+                               struct cvm_error *err)
+{
+    const struct {
+        enum cvm_device_role role;
+        uint32_t count;
+    } order[] = {
+        { CVM_DEVICE_ROOTFS, counts->rootfs },      { CVM_DEVICE_DATA_DISK, 1 },
+        { CVM_DEVICE_VOLUME, counts->volumes },     { CVM_DEVICE_NIC, counts->nics },
+        { CVM_DEVICE_VSOCK, 1 },                    { CVM_DEVICE_SHARE, 1 },
+        { CVM_DEVICE_GPU_PORT, counts->gpus },      { CVM_DEVICE_NVSWITCH_PORT, counts->nvswitches },
+    };
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        wanted += order[i].count;
+    }
+    if (wanted > CVM_MAX_DEVICES) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "%llu devices on the root bus, which has %d free slots",
+                        (unsigned long long)wanted, CVM_MAX_DEVICES);
+    }
+    memset(machine->devices, 0, sizeof machine->devices);
+    machine->num_devices = 0;
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        for (uint32_t n = 0; n < order[i].count; n++) {
+            struct cvm_pci_device *device = &machine->devices[machine->num_devices++];
+            device->role = order[i].role;
+            device->slot = (uint8_t)machine->num_devices;
+        }
+    }
+    return true;
+}
+
+uint32_t cvm_machine_count(const struct cvm_machine *machine, enum cvm_device_role role)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < machine->num_devices; i++) {
+        count += machine->devices[i].role == role;
+    }
+    return count;
+}
+
+static bool check_memory(const struct cvm_machine *m, struct cvm_error *err)
+{
+    unsigned long long size = m->memory_size;
+    if (size < MIB || size % MIB != 0) {
+        return cvm_fail(err, CVM_ERR_MALFORMED,
+                        "memory_size %llu is not a positive multiple of 1 MiB", size);
+    }
+    if (size > PHYSICAL_ADDRESS_LIMIT) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "memory_size %llu exceeds 2^52 bytes", size);
+    }
+    uint64_t end = 4 * GIB + (size - cvm_machine_ram_below_4g(m));
+    if (end > m->pci_window64_base) {
+        return cvm_fail(err, CVM_ERR_MALFORMED,
+                        "memory_size %llu reaches into the 64-bit PCI window at 0x%llx", size,
+                        (unsigned long long)m->pci_window64_base);
+    }
+    return true;
+}
+
+static bool check_windows(const struct cvm_machine *m, struct cvm_error *err)
+{
+    uint64_t hole = m->pci_hole64_size == 0 ? DEFAULT_HOLE64_SIZE : m->pci_hole64_size;
+    if (hole % GIB != 0 || m->pci_window64_base % GIB != 0) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "pci_hole64_size %llu or pci_window64_base 0x%llx is no multiple of 1 GiB",
+                        (unsigned long long)hole, (unsigned long long)m->pci_window64_base);
+    }
+    if (m->pci_window64_base > PHYSICAL_ADDRESS_LIMIT ||
+        hole > PHYSICAL_ADDRESS_LIMIT - m->pci_window64_base) {
+        return cvm_fail(err, CVM_ERR_MALFORMED,
+                        "a 64-bit PCI window of %llu bytes at 0x%llx ends above 2^52",
+                        (unsigned long long)hole, (unsigned long long)m->pci_window64_base);
+    }
+    bool aligned = m->pciexbar_base % (256 * MIB) == 0;
+    bool in_hole = m->pciexbar_base >= cvm_machine_ram_below_4g(m) &&
+                   m->pciexbar_base <= UINT64_C(0xe0000000);
+    return aligned && in_hole
+               ? true
+               : cvm_fail(err, CVM_ERR_MALFORMED,
+                          "pciexbar_base 0x%llx is not a multiple of 256 MiB between the end of "
+                          "low memory and 0xe0000000",
+                          (unsigned long long)m->pciexbar_base);
+}
+
+static bool check_devices(const struct cvm_machine *m, struct cvm_error *err)
+{
+    if (m->num_devices > CVM_MAX_DEVICES) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "%u devices, at most %d", m->num_devices,
+                        CVM_MAX_DEVICES);
+    }
+    unsigned last = 0;
+    for (uint32_t i = 0; i < m->num_devices; i++) {
+        unsigned slot = m->devices[i].slot;
+        if (slot <= last || slot > CVM_MAX_DEVICES) {
+            return cvm_fail(err, CVM_ERR_MALFORMED,
+                            "device %u is in slot %u; slots ascend from 1 to %d", i, slot,
+                            CVM_MAX_DEVICES);
+        }
+        last = slot;
+    }
+    return true;
+}
+
+bool cvm_machine_check(const struct cvm_machine *m, struct cvm_error *err)
+{
+    if (m->cpu_count == 0) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "cpu_count is 0");
+    }
+    if (m->cpu_count > CVM_MAX_CPUS) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "cpu_count %u, at most %d", m->cpu_count,
+                        CVM_MAX_CPUS);
+    }
+    return check_memory(m, err) && check_windows(m, err) && check_devices(m, err);
+}
+
+uint64_t cvm_machine_ram_below_4g(const struct cvm_machine *machine)
+{
+    return machine->memory_size < Q35_SPLIT_THRESHOLD ? machine->memory_size : Q35_SPLIT_BELOW_4G;
+}
+
+int cvm_qemu_version_compare(struct cvm_qemu_version a, struct cvm_qemu_version b)
+{
+    const int difference[] = { a.major - b.major, a.minor - b.minor, a.micro - b.micro };
+    for (size_t i = 0; i < 3; i++) {
+        if (difference[i] != 0) {
+            return difference[i];
+        }
+    }
+    return 0;
+}
+
+/* Whether from <= version < to. */
+static bool within(struct cvm_qemu_version version, struct cvm_qemu_version from,
+                   struct cvm_qemu_version to)
+{
+    return cvm_qemu_version_compare(version, from) >= 0 &&
+           cvm_qemu_version_compare(version, to) < 0;
+}
+
+static const struct cvm_qemu_version v8_0 = { 8, 0, 0 };
+static const struct cvm_qemu_version v9_0 = { 9, 0, 0 };
+static const struct cvm_qemu_version v9_2 = { 9, 2, 0 };
+static const struct cvm_qemu_version v10_2 = { 10, 2, 0 };
+
+enum cvm_interrupt_trigger cvm_qemu_default_trigger(struct cvm_qemu_version version)
+{
+    return within(version, v8_0, v9_2) ? CVM_TRIGGER_EDGE : CVM_TRIGGER_LEVEL;
+}
+
+bool cvm_qemu_default_pic(struct cvm_qemu_version version)
+{
+    return within(version, v8_0, v9_0);
+}
+
+enum cvm_kernel_header cvm_qemu_default_kernel_header(struct cvm_qemu_version version)
+{
+    return cvm_qemu_version_compare(version, v10_2) < 0 ? CVM_KERNEL_REWRITTEN : CVM_KERNEL_AS_IS;
+}
+
+bool cvm_qemu_default_page_add_order(struct cvm_qemu_version version, enum cvm_page_add_order *out,
+                                     struct cvm_error *err)
+{
+    if (cvm_qemu_version_compare(version, v8_0) < 0) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "QEMU %u.%u.%u has no TDX, so the order in which it adds pages to a TD "
+                        "is not known",
+                        version.major, version.minor, version.micro);
+    }
+    *out = within(version, v8_0, v9_0) ? CVM_PAGES_TWO_PASS : CVM_PAGES_SINGLE_PASS;
+    return true;
+}
