@@ -1,6 +1,7 @@
 #include "measure/acpi/aml.h"
 
 #include "measure/acpi/aml_internal.h"
+#include "measure/base/guid.h"
 #include "measure/base/hex.h"
 
 enum aml_opcode {
@@ -192,23 +193,14 @@ void aml_bytes(struct aml *a, const uint8_t *data, uint8_t size)
     aml_end(a);
 }
 
-/* The first three groups are stored little-endian. */
 void aml_uuid(struct aml *a, const char *uuid)
 {
-    static const uint8_t text_at[16] = { 6, 4, 2, 0, 11, 9, 16, 14, 19, 21, 24, 26, 28, 30, 32, 34 };
-    struct cvm_error ignored = { 0 };
-    uint8_t bytes[16];
-    if (strlen(uuid) != 36) {
+    struct cvm_guid guid;
+    if (!cvm_guid_parse(uuid, &guid)) {
         aml_break(a, "a bad UUID");
         return;
     }
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        if (!cvm_hex_decode(uuid + text_at[i], 2, &bytes[i], 1, &ignored)) {
-            aml_break(a, "a bad UUID");
-            return;
-        }
-    }
-    aml_bytes(a, bytes, sizeof bytes);
+    aml_bytes(a, guid.bytes, sizeof guid.bytes);
 }
 
 void aml_name(struct aml *a, const char *name)

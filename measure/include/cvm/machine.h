@@ -78,7 +78,7 @@ struct cvm_numa_node {
     uint32_t num_gpus;    /**< root ports with GPUs behind the expander */
 };
 
-struct cvm_layout; /* cvm/event_log.h: the firmware's list of RTMR0 events */
+struct cvm_layout; /* cvm/layout.h: the firmware's list of RTMR0 events */
 
 struct cvm_machine {
     struct cvm_qemu_version qemu;

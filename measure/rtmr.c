@@ -1,0 +1,267 @@
+#include "measure/rtmr.h"
+
+#include "measure/base/hash.h"
+#include "measure/base/hex.h"
+#include "measure/efi.h"
+#include "measure/include/cvm/acpi.h"
+#include "measure/td_hob.h"
+
+/* What QEMU serves as fw_cfg file bootorder for direct kernel boot, with its NUL. */
+#define BOOTORDER "/rom@genroms/linuxboot_dma.bin"
+
+/*
+ * The SMBIOS event of a 2 GiB guest, as captured by the deployed verifiers of dstack 0.5.11.
+ * It depends on host CPU and machine type as well, so it only stands in where that is said.
+ */
+#define CAPTURED_SMBIOS_MEMORY (UINT64_C(2) << 30)
+#define CAPTURED_SMBIOS                                                                            \
+    "fb66919801f1dfc9c4c273b6a739380790cb0fd3cb706a42f6ac050510ebc8618e7fba53a1564522f5c6f0dc9e1f41a6"
+
+/* The work of one call. */
+struct rtmr0 {
+    const struct rtmr0_input *in;
+    struct cvm_acpi acpi;
+    uint32_t next_boot_option;
+};
+
+/* Where a rule puts its event: the digest, and where it came from. */
+struct result {
+    struct cvm_sha384 digest;
+    enum cvm_digest_source source;
+};
+
+static bool hash_buf(const struct cvm_buf *b, struct result *out, struct cvm_error *err)
+{
+    return cvm_buf_finish(b, "event data", err) && cvm_sha384(b->data, b->len, &out->digest, err);
+}
+
+static bool put_td_hob(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                       struct cvm_error *err)
+{
+    (void)kind;
+    cvm_autobuf struct cvm_buf hob = { 0 };
+    return td_hob_build(r->in->machine, r->in->ranges, &hob, err) && hash_buf(&hob, out, err);
+}
+
+static bool put_cfv(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                    struct cvm_error *err)
+{
+    (void)kind;
+    (void)err;
+    *out = (struct result){ *r->in->cfv, r->in->cfv_source };
+    return true;
+}
+
+/* Values that are the same for every machine that this library describes. */
+static bool put_fixed(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                      struct cvm_error *err)
+{
+    static const uint8_t zeros[4] = { 0 };
+    (void)r;
+    switch (kind) {
+    case CVM_LAYOUT_FWCFG_BOOTMENU: /* u16: no menu */
+        return cvm_sha384(zeros, 2, &out->digest, err);
+    case CVM_LAYOUT_FWCFG_BOOTORDER:
+        return cvm_sha384(BOOTORDER, sizeof BOOTORDER, &out->digest, err);
+    default: /* EV_SEPARATOR */
+        return cvm_sha384(zeros, 4, &out->digest, err);
+    }
+}
+
+/* The secure boot variables of an empty store. */
+static bool put_variable(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                         struct cvm_error *err)
+{
+    static const struct {
+        const char *guid, *name;
+    } variables[CVM_LAYOUT_KINDS] = {
+        [CVM_LAYOUT_SECUREBOOT] = { EFI_GLOBAL_VARIABLE_GUID, "SecureBoot" },
+        [CVM_LAYOUT_PK] = { EFI_GLOBAL_VARIABLE_GUID, "PK" },
+        [CVM_LAYOUT_KEK] = { EFI_GLOBAL_VARIABLE_GUID, "KEK" },
+        [CVM_LAYOUT_DB] = { EFI_IMAGE_SECURITY_DATABASE_GUID, "db" },
+        [CVM_LAYOUT_DBX] = { EFI_IMAGE_SECURITY_DATABASE_GUID, "dbx" },
+    };
+    (void)r;
+    cvm_autobuf struct cvm_buf event = { 0 };
+    efi_put_variable_event(&event, variables[kind].guid, variables[kind].name,
+                           (struct cvm_bytes){ 0 });
+    return hash_buf(&event, out, err);
+}
+
+/* The three ACPI files are built when the first of them is asked for. */
+static bool put_acpi(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                     struct cvm_error *err)
+{
+    if (r->acpi.tables.data == NULL && !cvm_acpi_build(r->in->machine, &r->acpi, err)) {
+        return false;
+    }
+    const struct cvm_acpi_file *file = kind == CVM_LAYOUT_ACPI_LOADER ? &r->acpi.loader
+                                       : kind == CVM_LAYOUT_ACPI_RSDP ? &r->acpi.rsdp
+                                                                      : &r->acpi.tables;
+    return cvm_sha384(file->data, file->size, &out->digest, err);
+}
+
+static bool put_smbios(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                       struct cvm_error *err)
+{
+    (void)kind;
+    unsigned long long memory = r->in->machine->memory_size;
+    if (memory != CAPTURED_SMBIOS_MEMORY) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "event smbios of RTMR0 is known for 2 GiB of memory only, and this machine "
+                        "has %llu bytes",
+                        memory);
+    }
+    out->source = CVM_DIGEST_CAPTURED;
+    return cvm_hex_decode(CAPTURED_SMBIOS, sizeof CAPTURED_SMBIOS - 1, out->digest.bytes,
+                          sizeof out->digest.bytes, err);
+}
+
+static bool put_boot_order(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                           struct cvm_error *err)
+{
+    (void)kind;
+    cvm_autobuf struct cvm_buf numbers = { 0 };
+    for (uint32_t i = 0; i < r->in->machine->layout->num_boot_options; i++) {
+        cvm_put_le(&numbers, i, 2);
+    }
+    return hash_buf(&numbers, out, err);
+}
+
+static bool put_boot_option(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                            struct cvm_error *err)
+{
+    (void)kind;
+    const struct cvm_layout *layout = r->in->machine->layout;
+    cvm_autobuf struct cvm_buf option = { 0 };
+    efi_put_load_option(&option, &layout->boot_options[r->next_boot_option]);
+    return hash_buf(&option, out, err);
+}
+
+/* One row per kind of event; the digest is that of the event's data. */
+static const struct rule {
+    const char *name;
+    bool (*put)(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                struct cvm_error *err);
+} rules[CVM_LAYOUT_KINDS] = {
+    [CVM_LAYOUT_TD_HOB] = { "td_hob", put_td_hob },
+    [CVM_LAYOUT_CFV] = { "cfv", put_cfv },
+    [CVM_LAYOUT_FWCFG_BOOTMENU] = { "fwcfg_bootmenu", put_fixed },
+    [CVM_LAYOUT_FWCFG_BOOTORDER] = { "fwcfg_bootorder", put_fixed },
+    [CVM_LAYOUT_SECUREBOOT] = { "secureboot", put_variable },
+    [CVM_LAYOUT_PK] = { "pk", put_variable },
+    [CVM_LAYOUT_KEK] = { "kek", put_variable },
+    [CVM_LAYOUT_DB] = { "db", put_variable },
+    [CVM_LAYOUT_DBX] = { "dbx", put_variable },
+    [CVM_LAYOUT_SEPARATOR] = { "separator", put_fixed },
+    [CVM_LAYOUT_ACPI_LOADER] = { "acpi_loader", put_acpi },
+    [CVM_LAYOUT_ACPI_RSDP] = { "acpi_rsdp", put_acpi },
+    [CVM_LAYOUT_ACPI_TABLES] = { "acpi_tables", put_acpi },
+    [CVM_LAYOUT_SMBIOS] = { "smbios", put_smbios },
+    [CVM_LAYOUT_BOOT_ORDER] = { "boot_order", put_boot_order },
+    [CVM_LAYOUT_BOOT_OPTION] = { NULL, put_boot_option }, /* named by number */
+};
+
+static const char *const boot_option_names[CVM_LAYOUT_MAX_BOOT_OPTIONS] = {
+    "boot0000", "boot0001", "boot0002", "boot0003",
+};
+
+static void append(struct cvm_event_list *list, unsigned rtmr, const char *name,
+                   const struct cvm_sha384 *digest, enum cvm_digest_source source)
+{
+    list->events[list->num_events++] = (struct cvm_event){ rtmr, name, *digest, source };
+}
+
+static void free_work(struct rtmr0 *r)
+{
+    cvm_acpi_free(&r->acpi);
+}
+
+/* A layout may come from a caller: its counts are checked before they are used. */
+static bool check_layout(const struct cvm_layout *layout, struct cvm_error *err)
+{
+    if (layout == NULL) {
+        return cvm_fail(err, CVM_ERR_USAGE, "the machine names no firmware layout");
+    }
+    uint32_t options = 0;
+    for (uint32_t i = 0; i < layout->num_events && i < CVM_LAYOUT_MAX_EVENTS; i++) {
+        options += layout->events[i] == CVM_LAYOUT_BOOT_OPTION;
+    }
+    if (layout->num_events > CVM_LAYOUT_MAX_EVENTS || options != layout->num_boot_options ||
+        options > CVM_LAYOUT_MAX_BOOT_OPTIONS) {
+        return cvm_fail(err, CVM_ERR_USAGE, "firmware layout: %u events, %u of %u boot options",
+                        layout->num_events, options, layout->num_boot_options);
+    }
+    return true;
+}
+
+bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
+                      bool *acpi_extrapolated, struct cvm_error *err)
+{
+    const struct cvm_layout *layout = in->machine->layout;
+    if (!cvm_machine_check(in->machine, err) || !check_layout(layout, err)) {
+        return false;
+    }
+    CVM_CLEANUP(free_work) struct rtmr0 r = { .in = in };
+    for (uint32_t i = 0; i < layout->num_events; i++) {
+        enum cvm_layout_kind kind = layout->events[i];
+        struct result result = { .source = CVM_DIGEST_COMPUTED };
+        const char *name = rules[kind].name;
+        if (!rules[kind].put(&r, kind, &result, err)) {
+            return false;
+        }
+        if (kind == CVM_LAYOUT_BOOT_OPTION) {
+            name = boot_option_names[r.next_boot_option++];
+        }
+        append(list, 0, name, &result.digest, result.source);
+    }
+    *acpi_extrapolated = r.acpi.extrapolated;
+    return true;
+}
+
+bool rtmr1_put_events(const struct cvm_sha384 *kernel, enum cvm_digest_source source,
+                      struct cvm_event_list *list, struct cvm_error *err)
+{
+    static const struct {
+        const char *name;
+        struct cvm_bytes data;
+    } fixed[] = {
+#define ACTION(text) { (const uint8_t *)(text), sizeof(text) - 1 }
+        { "calling_efi_application", ACTION("Calling EFI Application from Boot Option") },
+        { "separator", ACTION("\0\0\0\0") },
+        { "exit_boot_services_invocation", ACTION("Exit Boot Services Invocation") },
+        { "exit_boot_services_success", ACTION("Exit Boot Services Returned with Success") },
+#undef ACTION
+    };
+    append(list, 1, "kernel", kernel, source);
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+        struct cvm_sha384 digest;
+        if (!cvm_sha384(fixed[i].data.data, fixed[i].data.size, &digest, err)) {
+            return false;
+        }
+        append(list, 1, fixed[i].name, &digest, CVM_DIGEST_COMPUTED);
+    }
+    return true;
+}
+
+void rtmr2_put_events(const struct cvm_sha384 *cmdline, const struct cvm_sha384 *initrd,
+                      enum cvm_digest_source source, struct cvm_event_list *list)
+{
+    append(list, 2, "cmdline", cmdline, source);
+    append(list, 2, "initrd", initrd, source);
+}
+
+bool rtmr2_hash_cmdline(const char *cmdline, struct cvm_sha384 *out, struct cvm_error *err)
+{
+    for (const char *p = cmdline; *p != '\0'; p++) {
+        if ((unsigned char)*p >= 0x80) {
+            return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                            "command line: character %zu is not ASCII", (size_t)(p - cmdline));
+        }
+    }
+    cvm_autobuf struct cvm_buf text = { 0 };
+    cvm_put_utf16(&text, cmdline);
+    cvm_put_utf16(&text, " initrd=initrd");
+    cvm_put_le(&text, 0, 2);
+    return cvm_buf_finish(&text, "command line", err) && cvm_sha384(text.data, text.len, out, err);
+}
