@@ -131,6 +131,42 @@ bool cvm_machine_check(const struct cvm_machine *m, struct cvm_error *err)
     return check_memory(m, err) && check_windows(m, err) && check_devices(m, err);
 }
 
+static bool same_devices(const struct cvm_machine *a, const struct cvm_machine *b)
+{
+    for (uint32_t i = 0; i < a->num_devices && i < b->num_devices; i++) {
+        if (a->devices[i].role != b->devices[i].role || a->devices[i].slot != b->devices[i].slot) {
+            return false;
+        }
+    }
+    return a->num_devices == b->num_devices;
+}
+
+static bool same_nodes(const struct cvm_machine *a, const struct cvm_machine *b)
+{
+    for (uint32_t i = 0; i < a->num_numa_nodes && i < b->num_numa_nodes; i++) {
+        const struct cvm_numa_node *x = &a->numa_nodes[i];
+        const struct cvm_numa_node *y = &b->numa_nodes[i];
+        if (x->cpu_count != y->cpu_count || x->memory_size != y->memory_size ||
+            x->has_expander != y->has_expander || x->expander_bus != y->expander_bus ||
+            x->num_gpus != y->num_gpus) {
+            return false;
+        }
+    }
+    return a->num_numa_nodes == b->num_numa_nodes;
+}
+
+bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
+{
+    return cvm_qemu_version_compare(a->qemu, b->qemu) == 0 &&
+           a->interrupt_trigger == b->interrupt_trigger && a->cpu_count == b->cpu_count &&
+           a->memory_size == b->memory_size && a->pic == b->pic && a->smm == b->smm &&
+           a->tpm == b->tpm && a->hotplug_off == b->hotplug_off &&
+           a->pci_hole64_size == b->pci_hole64_size && a->pciexbar_base == b->pciexbar_base &&
+           a->pci_window64_base == b->pci_window64_base && same_devices(a, b) &&
+           same_nodes(a, b) && a->page_add_order == b->page_add_order &&
+           a->kernel_header == b->kernel_header && a->layout == b->layout;
+}
+
 uint64_t cvm_machine_ram_below_4g(const struct cvm_machine *machine)
 {
     return machine->memory_size < Q35_SPLIT_THRESHOLD ? machine->memory_size : Q35_SPLIT_BELOW_4G;

@@ -172,7 +172,7 @@ static bool explain_split_file(const struct cvm_tdvf *tdvf, size_t file_size, st
 bool cvm_tdvf_parse(struct cvm_bytes firmware, struct cvm_tdvf *out, struct cvm_error *err)
 {
     struct cvm_reader file = cvm_reader_of(firmware.data, firmware.size);
-    uint64_t offset;
+    uint64_t offset = 0;
     if (!find_descriptor(&file, &offset, err)) {
         return false;
     }

@@ -2,7 +2,11 @@
 
 #include "measure/base/error.h"
 
-/* Ascending. A field left out is false. */
+/*
+ * Ascending. A field left out is false. Rows with binaries behind them: 7.2.22, 8.1, 8.2.2, 9.1,
+ * 9.2, 10.0.2, 11.1.2. The rows for 8.0 and 11.0 follow the release in which each difference
+ * first appeared in QEMU's history; 10.1 and 10.2 made no difference.
+ */
 static const struct acpi_profile profiles[] = {
     {
         .since = { 7, 2, 0 },
@@ -17,7 +21,8 @@ static const struct acpi_profile profiles[] = {
     {
         .since = { 8, 0, 0 },
         .unseen = true,
-        .madt_revision = 3,
+        .madt_revision = 1,
+        .pci0_adr = true,
         .edsm = true,
         .cpu_ini = true,
         .pcat_compat_always = true,
@@ -43,6 +48,15 @@ static const struct acpi_profile profiles[] = {
         .madt_revision = 3,
         .edsm = true,
         .cpu_ini = true,
+        .cpu_eject_list = true,
+        .pdsm_empty_pair = true,
+        .lists_sata = true,
+    },
+    {
+        .since = { 11, 0, 0 },
+        .unseen = true,
+        .madt_revision = 3,
+        .edsm = true,
         .cpu_eject_list = true,
         .pdsm_empty_pair = true,
         .lists_sata = true,

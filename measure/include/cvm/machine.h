@@ -145,6 +145,9 @@ CVM_API uint32_t cvm_machine_count(const struct cvm_machine *machine, enum cvm_d
 CVM_API CVM_MUST_CHECK bool cvm_machine_check(const struct cvm_machine *machine,
                                               struct cvm_error *err);
 
+/** Whether two machines are the same in every fact; layouts are compared by address. */
+CVM_API bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b);
+
 /**
  * Where the machine's memory lies: below_4g bytes from address 0, the rest from 4 GiB on.
  * QEMU's q35 splits at 2 GiB as soon as the machine has 0xb0000000 bytes or more.

@@ -1,0 +1,213 @@
+/*
+ * Every machine of vectors/acpi, byte for byte as an unmodified QEMU served it.
+ */
+#include "tests/support/check.h"
+
+#include "measure/base/hash.h"
+#include "measure/base/hex.h"
+#include "measure/base/reader.h"
+#include "measure/include/cvm/acpi.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+
+static const char *const families[] = {
+    "qemu-7.2", "qemu-8.2-tdx", "qemu-9.1-tdx", "qemu-9.2", "qemu-10.0", "qemu-11.1",
+};
+
+enum { CASES_PER_FAMILY = 57, COMPARED_PER_FAMILY = 42 };
+
+/* What the sum of all families has to be, so that nobody loses a case unnoticed. */
+enum { COMPARED = 252 };
+
+static void put_json(json_object **slot)
+{
+    json_object_put(*slot);
+}
+
+static json_object *load_cases(const char *family)
+{
+    char path[64];
+    snprintf(path, sizeof path, "acpi/%s/cases.json", family);
+    cvm_autobuf struct cvm_buf text = load_vector(path);
+    cvm_put_u8(&text, 0);
+    json_object *cases = json_tokener_parse((const char *)text.data);
+    assert_true(json_object_is_type(cases, json_type_array));
+    return cases;
+}
+
+/* A member that has to exist with this type. */
+static json_object *get(json_object *o, const char *key, json_type type)
+{
+    json_object *value = NULL;
+    if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, type)) {
+        fail_msg("cases.json: no %s '%s'", json_type_to_name(type), key);
+    }
+    return value;
+}
+
+static uint64_t get_number(json_object *o, const char *key)
+{
+    return json_object_get_uint64(get(o, key, json_type_int));
+}
+
+static bool get_flag(json_object *o, const char *key)
+{
+    return json_object_get_boolean(get(o, key, json_type_boolean)) != 0;
+}
+
+static const char *get_text(json_object *o, const char *key)
+{
+    return json_object_get_string(get(o, key, json_type_string));
+}
+
+/* What the library says that it does not do yet. */
+static bool has_unsupported_parts(json_object *machine)
+{
+    return get_number(machine, "num_gpus") != 0 || get_number(machine, "num_nvswitches") != 0 ||
+           get_flag(machine, "swtpm") || json_object_object_get(machine, "numa_nodes") != NULL;
+}
+
+static struct cvm_qemu_version parse_version(const char *text)
+{
+    struct cvm_qemu_version v;
+    assert_int_equal(sscanf(text, "%hu.%hu.%hu", &v.major, &v.minor, &v.micro), 3);
+    return v;
+}
+
+static struct cvm_machine machine_of(json_object *m)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_machine machine = {
+        .qemu = parse_version(get_text(m, "qemu_version")),
+        .interrupt_trigger = strcmp(get_text(m, "interrupt_trigger"), "edge") == 0
+                                 ? CVM_TRIGGER_EDGE
+                                 : CVM_TRIGGER_LEVEL,
+        .cpu_count = (uint32_t)get_number(m, "cpu_count"),
+        .memory_size = get_number(m, "memory_size"),
+        .pic = get_flag(m, "pic"),
+        .smm = get_flag(m, "smm"),
+        .hotplug_off = get_flag(m, "hotplug_off"),
+        .pci_hole64_size = get_number(m, "pci_hole64_size"),
+        .pciexbar_base = CVM_PCIEXBAR_BASE,
+        .pci_window64_base = CVM_PCI_WINDOW64_BASE,
+    };
+    const struct cvm_device_counts counts = {
+        .rootfs = strcmp(get_text(m, "rootfs_device"), "virtio-blk") == 0,
+        .volumes = (uint32_t)get_number(m, "num_verity_volumes"),
+        .nics = (uint32_t)get_number(m, "num_nics"),
+    };
+    must(cvm_machine_place_devices(&machine, &counts, &err), &err);
+    return machine;
+}
+
+/* Compares one table, naming it: a difference in bytes is told with its offset in the table. */
+static void compare_table(const char *label, const uint8_t *signature, struct cvm_bytes got,
+                          struct cvm_bytes want, size_t start)
+{
+    size_t left = start < got.size ? got.size - start : 0;
+    size_t size = left < want.size ? left : want.size;
+    if (size == want.size && memcmp(got.data + start, want.data, size) == 0) {
+        return;
+    }
+    print_error("%s: table %.4s at offset 0x%zx of the file differs:\n", label,
+                (const char *)signature, start);
+    assert_bytes(size == 0 ? NULL : got.data + start, size, want.data, want.size);
+}
+
+/* Walks over the golden tables: signature, length, and what follows. */
+static void compare_tables(const char *label, struct cvm_bytes got, struct cvm_bytes want)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_reader r = cvm_reader_of(want.data, want.size);
+    while (cvm_reader_left(&r) != 0) {
+        size_t start = r.pos;
+        const uint8_t *signature = cvm_read_bytes(&r, 4);
+        uint32_t length = cvm_read_u32le(&r);
+        cvm_read_seek(&r, start);
+        const uint8_t *table = cvm_read_bytes(&r, length);
+        must(cvm_reader_ok(&r, label, &err), &err);
+        compare_table(label, signature, got, (struct cvm_bytes){ table, length }, start);
+    }
+    assert_bytes(got.data, got.size, want.data, want.size);
+}
+
+static void compare_digest(const char *label, const char *file, json_object *digests,
+                           const struct cvm_acpi_file *got)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_sha384 digest;
+    char hex[2 * sizeof digest.bytes + 1];
+    must(cvm_sha384(got->data, got->size, &digest, &err), &err);
+    cvm_hex_encode(digest.bytes, sizeof digest.bytes, hex);
+    if (strcmp(hex, get_text(digests, file)) != 0) {
+        fail_msg("%s: SHA-384 of %s is %s, want %s", label, file, hex, get_text(digests, file));
+    }
+}
+
+static void check_padding(const struct cvm_acpi *acpi)
+{
+    for (size_t i = acpi->tables_used; i < acpi->tables.size; i++) {
+        assert_int_equal(acpi->tables.data[i], 0);
+    }
+}
+
+static void check_case(const char *family, json_object *c)
+{
+    struct cvm_error err = { 0 };
+    CVM_CLEANUP(cvm_acpi_free)
+    struct cvm_acpi acpi = { 0 };
+    char label[64];
+    char path[96];
+    const struct cvm_machine machine = machine_of(get(c, "machine", json_type_object));
+    snprintf(label, sizeof label, "%s/%s", family, get_text(c, "name"));
+    snprintf(path, sizeof path, "acpi/%s.tables.bin.gz", label);
+    cvm_autobuf struct cvm_buf want = load_vector_gz(path);
+    must(cvm_acpi_build(&machine, &acpi, &err), &err);
+    compare_tables(label, (struct cvm_bytes){ acpi.tables.data, acpi.tables_used },
+                   (struct cvm_bytes){ want.data, want.len });
+    assert_int_equal(acpi.tables_used, get_number(c, "tables_used"));
+    assert_int_equal(acpi.tables.size, get_number(c, "tables_size"));
+    check_padding(&acpi);
+    json_object *digests = get(c, "sha384", json_type_object);
+    compare_digest(label, "tables", digests, &acpi.tables);
+    compare_digest(label, "rsdp", digests, &acpi.rsdp);
+    compare_digest(label, "loader", digests, &acpi.loader);
+    assert_false(acpi.extrapolated);
+}
+
+/* Returns how many cases were compared. */
+static unsigned check_family(const char *family)
+{
+    CVM_CLEANUP(put_json)
+    json_object *cases = load_cases(family);
+    unsigned compared = 0;
+    assert_int_equal(json_object_array_length(cases), CASES_PER_FAMILY);
+    for (size_t i = 0; i < CASES_PER_FAMILY; i++) {
+        json_object *c = json_object_array_get_idx(cases, i);
+        if (!has_unsupported_parts(get(c, "machine", json_type_object))) {
+            check_case(family, c);
+            compared++;
+        }
+    }
+    assert_int_equal(compared, COMPARED_PER_FAMILY);
+    return compared;
+}
+
+static void test_every_family(void **state)
+{
+    unsigned compared = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        compared += check_family(families[i]);
+    }
+    assert_int_equal(compared, COMPARED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_family),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,187 @@
+/*
+ * cvm check-host: what is missing on this host, in plain words.
+ */
+#include "vmm/cli/commands.h"
+#include "vmm/hypervisor.h"
+#include "vmm/machine.h"
+
+#include "measure/include/cvm/acpi.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+
+enum { MAX_CHECKS = 16, DETAIL_SIZE = 320 };
+
+enum check_result { CHECK_OK, CHECK_MISSING, CHECK_NOTE };
+
+struct check {
+    const char *name;
+    enum check_result result;
+    char detail[DETAIL_SIZE];
+};
+
+struct checks {
+    struct check items[MAX_CHECKS];
+    size_t count;
+};
+
+static void note(struct checks *c, const char *name, enum check_result result, const char *fmt, ...)
+    CVM_PRINTF(4, 5);
+
+static void note(struct checks *c, const char *name, enum check_result result, const char *fmt, ...)
+{
+    struct check *check = &c->items[c->count++];
+    va_list args;
+    check->name = name;
+    check->result = result;
+    va_start(args, fmt);
+    vsnprintf(check->detail, sizeof check->detail, fmt, args);
+    va_end(args);
+}
+
+static void check_device(struct checks *c, const char *path, const char *remedy)
+{
+    if (access(path, R_OK | W_OK) == 0) {
+        note(c, path, CHECK_OK, "usable");
+        return;
+    }
+    note(c, path, CHECK_MISSING, "%s; %s", errno == ENOENT ? "does not exist" : "no access", remedy);
+}
+
+static void check_kvm_module(struct checks *c)
+{
+    static const char path[] = "/sys/module/kvm_intel/parameters/tdx";
+    char value = '?';
+    cvm_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, &value, 1) != 1) {
+        note(c, "kvm_intel tdx", CHECK_MISSING,
+             "%s does not exist: the kernel has no TDX support, or kvm_intel is not loaded", path);
+        return;
+    }
+    note(c, "kvm_intel tdx", value == 'Y' ? CHECK_OK : CHECK_MISSING, "%s",
+         value == 'Y' ? "on" : "off; load kvm_intel with tdx=1, and enable TDX in the BIOS");
+}
+
+static void check_emulator(struct checks *c, const struct cvm_host *host)
+{
+    static const struct cvm_qemu_version first_tdx = { 8, 0, 0 };
+    struct cvm_error problem = { 0 };
+    struct cvm_qemu_version v;
+    if (!cvm_emulator_version(host->emulator, &v, &problem)) {
+        note(c, "emulator", CHECK_MISSING, "%.300s", problem.msg);
+        return;
+    }
+    struct cvm_machine machine = { .qemu = v, .cpu_count = 1, .memory_size = UINT64_C(1) << 31,
+                                   .pciexbar_base = CVM_PCIEXBAR_BASE,
+                                   .pci_window64_base = CVM_PCI_WINDOW64_BASE };
+    struct cvm_acpi acpi = { 0 };
+    bool known = cvm_acpi_build(&machine, &acpi, &problem);
+    bool capable = cvm_qemu_version_compare(v, first_tdx) >= 0;
+    note(c, "emulator", known && capable ? CHECK_OK : CHECK_MISSING, "%s is QEMU %u.%u.%u%s%s",
+         host->emulator, v.major, v.minor, v.micro, capable ? "" : ", which is too old for TDX",
+         !known ? ", whose ACPI tables are not known"
+         : acpi.extrapolated ? ", whose ACPI tables are extrapolated"
+                             : "");
+    cvm_acpi_free(&acpi);
+}
+
+static void check_libvirt(struct checks *c, const struct cvm_host *host)
+{
+    struct cvm_error problem = { 0 };
+    cvm_autohypervisor struct cvm_hypervisor *h = NULL;
+    unsigned long v = 0;
+    bool has_tdx = false;
+    if (!cvm_hypervisor_open(host->libvirt_uri, &h, &problem) ||
+        !cvm_hypervisor_version(h, &v, &problem)) {
+        note(c, "libvirt", CHECK_MISSING, "%.300s", problem.msg);
+        return;
+    }
+    note(c, "libvirt", CHECK_OK, "%s, version %lu.%lu.%lu", host->libvirt_uri, v / 1000000,
+         v / 1000 % 1000, v % 1000);
+    if (!cvm_hypervisor_has_tdx(h, host->emulator, &has_tdx, &problem)) {
+        note(c, "libvirt tdx", CHECK_MISSING, "%.300s", problem.msg);
+        return;
+    }
+    note(c, "libvirt tdx", has_tdx ? CHECK_OK : CHECK_MISSING, "%s",
+         has_tdx ? "launchSecurity of type tdx is reported"
+                 : "no launchSecurity of type tdx is reported (libvirt 11.6 and QEMU 10.1 or newer "
+                   "on a host with TDX report it)");
+}
+
+static void check_directory(struct checks *c, const char *name, const char *path, int mode)
+{
+    if (access(path, mode) == 0) {
+        note(c, name, CHECK_OK, "%s", path);
+        return;
+    }
+    note(c, name, CHECK_NOTE, "'%s': %s", path, errno == ENOENT ? "does not exist" : "no access");
+}
+
+static void check_quote_service(struct checks *c, const struct cvm_host *host)
+{
+    static const char usual[] = "/var/run/tdx-qgs/qgs.socket";
+    const char *path = host->qgs_socket != NULL ? host->qgs_socket : usual;
+    bool exists = access(path, F_OK) == 0;
+    note(c, "quote service", exists ? CHECK_OK : CHECK_NOTE, "'%s'%s", path,
+         exists ? "" : " does not exist: guests could not get quotes");
+}
+
+static bool answer(const struct cli *cli, const struct checks *c, bool ready, struct cvm_error *err)
+{
+    static const char *const words[] = {
+        [CHECK_OK] = "ok", [CHECK_MISSING] = "missing", [CHECK_NOTE] = "note",
+    };
+    cvm_autobuf struct cvm_buf text = { 0 };
+    cvm_autobuilder struct cvm_json_builder b = { 0 };
+    cvm_json_begin_object(&b, NULL);
+    cvm_json_put_bool(&b, "ready_for_tdx", ready);
+    cvm_json_begin_array(&b, "checks");
+    for (size_t i = 0; i < c->count; i++) {
+        const struct check *check = &c->items[i];
+        cvm_json_begin_object(&b, NULL);
+        cvm_json_put_string(&b, "name", check->name);
+        cvm_json_put_string(&b, "result", words[check->result]);
+        cvm_json_put_string(&b, "detail", check->detail);
+        cvm_json_end(&b);
+        cvm_put_format(&text, "%-8s %-18s %s\n", words[check->result], check->name, check->detail);
+    }
+    cvm_json_end(&b);
+    cvm_json_end(&b);
+    return cli->json ? cli_print_json(&b, err)
+                     : cvm_buf_finish(&text, "answer", err) && cli_print(&text, err);
+}
+
+static bool run_check_host(const struct cli *cli, const void *data, struct cvm_error *err)
+{
+    (void)data;
+    cvm_autohost struct cvm_host host = { 0 };
+    struct checks checks = { 0 };
+    bool ready = true;
+    if (!cvm_host_load(&cli->host, &host, err)) {
+        return false;
+    }
+    check_device(&checks, "/dev/kvm", "load the kvm_intel module, or join the group kvm");
+    check_kvm_module(&checks);
+    check_device(&checks, "/dev/vhost-vsock", "load the vhost_vsock module");
+    check_emulator(&checks, &host);
+    check_libvirt(&checks, &host);
+    check_quote_service(&checks, &host);
+    check_directory(&checks, "image directory", host.image_dir, R_OK | X_OK);
+    check_directory(&checks, "state directory", host.state_dir, W_OK | X_OK);
+    for (size_t i = 0; i < checks.count; i++) {
+        ready &= checks.items[i].result != CHECK_MISSING;
+    }
+    if (!answer(cli, &checks, ready, err)) {
+        return false;
+    }
+    return ready ? true : cvm_fail(err, CVM_ERR_MISMATCH, "this host cannot start TDX guests yet");
+}
+
+const struct cli_command cmd_check_host = {
+    .name = "check-host",
+    .operands = "",
+    .summary = "Say what this host lacks for TDX guests; exit status 0 when nothing.",
+    .example = "cvm check-host",
+    .run = run_check_host,
+};

@@ -1,0 +1,166 @@
+/*
+ * cvm launch and cvm vm-config: from a request to a guest, or to its declaration.
+ */
+#include "vmm/cli/commands.h"
+#include "vmm/launch.h"
+
+struct launch_args {
+    bool dry_run;
+};
+
+/* clang-format off */
+static const struct cli_option launch_options[] = {
+    { "dry-run", 'n', CLI_FLAG, offsetof(struct launch_args, dry_run), NULL, "print the domain document; write, define and start nothing" },
+    { 0 },
+};
+/* clang-format on */
+
+/* What both commands begin with. */
+struct work {
+    struct cvm_host host;
+    struct cvm_request request;
+    struct cvm_launch_plan plan;
+};
+
+#define WORK_NONE { .plan = CVM_LAUNCH_PLAN_NONE }
+
+static void free_work(struct work *w)
+{
+    cvm_launch_plan_free(&w->plan);
+    cvm_request_free(&w->request);
+    cvm_host_free(&w->host);
+}
+
+static bool resolve(const struct cli *cli, struct work *w, struct cvm_error *err)
+{
+    return cvm_host_load(&cli->host, &w->host, err) &&
+           cvm_request_load(cli->operands[0], &w->request, err) &&
+           (cvm_launch_plan_resolve(&w->request, &w->host, &w->plan, err) ||
+            cvm_context(err, "guest '%s'", w->request.name));
+}
+
+/* --- vm-config --- */
+
+static bool run_vm_config(const struct cli *cli, const void *data, struct cvm_error *err)
+{
+    (void)data;
+    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
+    cvm_autobuilder struct cvm_json_builder b = { 0 };
+    cvm_autobuf struct cvm_buf text = { 0 };
+    if (!resolve(cli, &w, err)) {
+        return false;
+    }
+    cli_warn(cli, &w.plan.warnings);
+    if (!cli->json) {
+        cvm_json_put_any(&b, NULL, w.plan.vm_config);
+        return cvm_json_finish(&b, CVM_JSON_PRETTY, &text, err) && cli_print(&text, err);
+    }
+    const struct cvm_report report = cvm_launch_plan_report(&w.plan);
+    cvm_json_begin_object(&b, NULL);
+    cvm_json_put_any(&b, "vm_config", w.plan.vm_config);
+    cvm_report_put_resolution(&report, &b);
+    cvm_warnings_put(&w.plan.warnings, &b);
+    cvm_json_end(&b);
+    return cli_print_json(&b, err);
+}
+
+const struct cli_command cmd_vm_config = {
+    .name = "vm-config",
+    .operands = "REQUEST",
+    .summary = "Print the authoritative vm_config that a request would get on this host.",
+    .example = "cvm vm-config web.json > vm_config.json",
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = run_vm_config,
+};
+
+/* --- launch --- */
+
+static bool print_text(const struct work *w, const struct cvm_launched *l, struct cvm_error *err)
+{
+    cvm_autobuf struct cvm_buf text = { 0 };
+    const struct cvm_expectation *e = &w->plan.expectation;
+    cvm_put_format(&text, "name       %s\nuuid       %s\n", w->request.name, l->uuid);
+    if (l->vsock_stand_in) {
+        cvm_put_text(&text, "cid        none (the host has no vhost-vsock)\n");
+    } else {
+        cvm_put_format(&text, "cid        %u\n", l->cid);
+    }
+    cvm_put_format(&text, "directory  %s\nmrtd       %s\n", l->directory,
+                   cvm_sha384_text(&e->mrtd).text);
+    for (unsigned i = 0; i < 3; i++) {
+        cvm_put_format(&text, "rtmr%u      %s\n", i, cvm_sha384_text(&e->rtmr[i]).text);
+    }
+    if (w->request.no_tee.value) {
+        cvm_put_text(&text, "tee        none: the registers are what a TD would report\n");
+    }
+    return cvm_buf_finish(&text, "answer", err) && cli_print(&text, err);
+}
+
+static void put_launched(const struct work *w, const struct cvm_launched *l, bool dry_run,
+                         struct cvm_json_builder *b)
+{
+    const struct cvm_report report = cvm_launch_plan_report(&w->plan);
+    cvm_json_put_string(b, "name", w->request.name);
+    cvm_json_put_string(b, "uuid", l->uuid);
+    if (l->vsock_stand_in) {
+        cvm_json_put_null(b, "cid");
+    } else {
+        cvm_json_put_u64(b, "cid", l->cid);
+    }
+    cvm_json_put_string(b, "directory", l->directory);
+    cvm_json_put_bool(b, "no_tee", w->request.no_tee.value);
+    cvm_json_put_bool(b, "started", !dry_run);
+    if (dry_run) {
+        cvm_json_put_string(b, "domain_xml", (const char *)l->xml.data);
+    }
+    cvm_json_begin_object(b, "expected");
+    cvm_report_put(&report, b);
+    cvm_json_end(b);
+}
+
+static bool answer(const struct cli *cli, const struct work *w, const struct cvm_launched *l,
+                   bool dry_run, struct cvm_error *err)
+{
+    cvm_autobuilder struct cvm_json_builder b = { 0 };
+    cli_warn(cli, &w->plan.warnings);
+    if (cli->json) {
+        cvm_json_begin_object(&b, NULL);
+        put_launched(w, l, dry_run, &b);
+        cvm_json_end(&b);
+        return cli_print_json(&b, err);
+    }
+    if (dry_run) {
+        const struct cvm_buf xml = { .data = l->xml.data, .len = l->xml.len - 1 };
+        return cli_print(&xml, err);
+    }
+    return print_text(w, l, err);
+}
+
+static bool run_launch(const struct cli *cli, const void *data, struct cvm_error *err)
+{
+    const struct launch_args *args = data;
+    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
+    CVM_CLEANUP(cvm_launched_free) struct cvm_launched launched = { 0 };
+    if (!resolve(cli, &w, err)) {
+        return false;
+    }
+    if (!cvm_launch_plan_measure(&w.plan, cli_progress(), err) ||
+        !(args->dry_run ? cvm_launch_preview(&w.plan, &launched, err)
+                        : cvm_launch(&w.plan, &launched, err))) {
+        return cvm_context(err, "guest '%s'", w.request.name);
+    }
+    return answer(cli, &w, &launched, args->dry_run, err);
+}
+
+const struct cli_command cmd_launch = {
+    .name = "launch",
+    .operands = "REQUEST",
+    .summary = "Verify, measure, declare and start a guest; REQUEST is a JSON file or '-'.",
+    .example = "cvm launch web.json",
+    .options = launch_options,
+    .args_size = sizeof(struct launch_args),
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = run_launch,
+};

@@ -1,0 +1,170 @@
+#include "vmm/host.h"
+
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+#define FIELD(f) offsetof(struct cvm_host, f)
+/* clang-format off */
+static const struct cvm_json_field host_fields[] = {
+    { "libvirt_uri",         CVM_JSON_STRING, FIELD(libvirt_uri), .min = 1, .max = 1024 },
+    { "emulator",            CVM_JSON_STRING, FIELD(emulator), .min = 1, .max = 1024 },
+    { "accelerator",         CVM_JSON_STRING, FIELD(accelerator), .max = 16 },
+    { "image_dir",           CVM_JSON_STRING, FIELD(image_dir), .min = 1, .max = 1024 },
+    { "state_dir",           CVM_JSON_STRING, FIELD(state_dir), .min = 1, .max = 1024 },
+    { "kms_urls",            CVM_JSON_ARRAY,  FIELD(kms_urls), .max = 64 },
+    { "gateway_urls",        CVM_JSON_ARRAY,  FIELD(gateway_urls), .max = 64 },
+    { "pccs_url",            CVM_JSON_STRING, FIELD(pccs_url), .max = 1024 },
+    { "docker_registry",     CVM_JSON_STRING, FIELD(docker_registry), .max = 1024 },
+    { "host_api_port",       CVM_JSON_NUMBER, FIELD(host_api_port), .min = 1, .max = UINT32_MAX },
+    { "cid_first",           CVM_JSON_NUMBER, FIELD(cid_first), .min = 3, .max = UINT32_MAX - 1 },
+    { "cid_count",           CVM_JSON_NUMBER, FIELD(cid_count), .min = 1, .max = 1 << 20 },
+    { "qgs_socket",          CVM_JSON_STRING, FIELD(qgs_socket), .max = 107 },
+    { "attestation_variant", CVM_JSON_STRING, FIELD(attestation_variant), .max = 16 },
+    { "guest_address_bits",  CVM_JSON_NUMBER, FIELD(guest_address_bits), .min = 36, .max = 52 },
+    { "run_as",              CVM_JSON_STRING, FIELD(run_as), .min = 1, .max = 128 },
+    { "qemu",                CVM_JSON_OBJECT, FIELD(qemu_object) },
+    { 0 },
+};
+static const struct cvm_json_field qemu_fields[] = { CVM_QEMU_OVERRIDE_FIELDS(0), { 0 } };
+/* clang-format on */
+
+static bool check_words(const struct cvm_host *h, struct cvm_error *err)
+{
+    static const struct {
+        const char *key;
+        size_t offset;
+        const char *words[3];
+    } rules[] = {
+        { "accelerator", FIELD(accelerator), { "kvm", "tcg", "tcg" } },
+        { "attestation_variant", FIELD(attestation_variant), { "auto", "legacy", "lite" } },
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        const char *word;
+        memcpy(&word, (const char *)h + rules[i].offset, sizeof word);
+        if (word != NULL && strcmp(word, rules[i].words[0]) != 0 &&
+            strcmp(word, rules[i].words[1]) != 0 && strcmp(word, rules[i].words[2]) != 0) {
+            return cvm_fail(err, CVM_ERR_MALFORMED, "key '%s': '%.32s' is none of '%s', '%s', '%s'",
+                            rules[i].key, word, rules[i].words[0], rules[i].words[1],
+                            rules[i].words[2]);
+        }
+    }
+    return true;
+}
+
+static bool decode(const char *path, struct cvm_host *out, struct cvm_error *err)
+{
+    if (!cvm_json_load(path, &out->document, err)) {
+        return cvm_context(err, "host configuration");
+    }
+    if (!cvm_json_decode(out->document, host_fields, CVM_JSON_REJECT_UNKNOWN, out, err) ||
+        (out->qemu_object != NULL && !cvm_json_decode(out->qemu_object, qemu_fields,
+                                                      CVM_JSON_REJECT_UNKNOWN, &out->qemu, err)) ||
+        !check_words(out, err)) {
+        return cvm_context(err, "host configuration '%s'", path);
+    }
+    return true;
+}
+
+/* The first that is given: option, variable, what the configuration said, default. */
+static const char *choose(const char *option, const char *variable, const char *configured,
+                          const char *fallback)
+{
+    const char *from_environment = getenv(variable);
+    if (option != NULL) {
+        return option;
+    }
+    if (from_environment != NULL && *from_environment != '\0') {
+        return from_environment;
+    }
+    return configured != NULL ? configured : fallback;
+}
+
+bool cvm_host_load(const struct cvm_host_options *options, struct cvm_host *out,
+                   struct cvm_error *err)
+{
+    const char *path = choose(options->config, "CVM_CONFIG", NULL, NULL);
+    if (path == NULL && access(CVM_HOST_CONFIG, F_OK) == 0) {
+        path = CVM_HOST_CONFIG;
+    }
+    if (path != NULL && !decode(path, out, err)) {
+        return false;
+    }
+    out->libvirt_uri =
+        choose(options->connect, "CVM_CONNECT", out->libvirt_uri, "qemu:///system");
+    out->image_dir =
+        choose(options->image_dir, "CVM_IMAGE_DIR", out->image_dir, "/var/lib/cvm/images");
+    out->state_dir =
+        choose(options->state_dir, "CVM_STATE_DIR", out->state_dir, "/var/lib/cvm");
+    out->emulator = choose(options->emulator, "CVM_EMULATOR", out->emulator,
+                           "/usr/bin/qemu-system-x86_64");
+    out->accelerator = out->accelerator == NULL ? "kvm" : out->accelerator;
+    out->attestation_variant =
+        out->attestation_variant == NULL ? "auto" : out->attestation_variant;
+    return true;
+}
+
+void cvm_host_free(struct cvm_host *host)
+{
+    cvm_json_free(host->document);
+    *host = (struct cvm_host){ 0 };
+}
+
+/* --- the emulator's version --- */
+
+/* Runs `emulator --version` and reads what it prints, up to size - 1 characters. */
+static bool capture_version(const char *emulator, char *text, size_t size, struct cvm_error *err)
+{
+    int pipe_fds[2];
+    if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
+        return cvm_fail_errno(err, errno, "pipe");
+    }
+    cvm_autoclose int out = pipe_fds[0];
+    char *const argv[] = { (char *)(uintptr_t)emulator, (char *)(uintptr_t)"--version", NULL };
+    posix_spawn_file_actions_t actions;
+    pid_t pid = -1;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    int rc = posix_spawn(&pid, emulator, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(pipe_fds[1]);
+    if (rc != 0) {
+        return cvm_fail_errno(err, rc, "run");
+    }
+    size_t length = 0;
+    ssize_t n;
+    while (length < size - 1 && ((n = read(out, text + length, size - 1 - length)) > 0 ||
+                                 (n < 0 && errno == EINTR))) {
+        length += n > 0 ? (size_t)n : 0;
+    }
+    text[length] = '\0';
+    int status = -1;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status == 0 ? true
+                       : cvm_fail(err, CVM_ERR_SYSTEM, "--version ended with status %d", status);
+}
+
+bool cvm_emulator_version(const char *emulator, struct cvm_qemu_version *out, struct cvm_error *err)
+{
+    static const char prefix[] = "QEMU emulator version ";
+    char text[512];
+    if (!capture_version(emulator, text, sizeof text, err)) {
+        return cvm_context(err, "emulator '%s'", emulator);
+    }
+    text[strcspn(text, "\r\n")] = '\0';
+    if (strncmp(text, prefix, sizeof prefix - 1) != 0) {
+        return cvm_fail(err, CVM_ERR_SYSTEM, "emulator '%s': '%.100s' is not what QEMU says",
+                        emulator, text);
+    }
+    if (!cvm_qemu_version_parse(text + sizeof prefix - 1, out, err)) {
+        return cvm_context(err, "emulator '%s'", emulator);
+    }
+    return true;
+}

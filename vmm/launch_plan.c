@@ -1,0 +1,274 @@
+#include "vmm/launch_plan.h"
+
+#include "measure/base/base64.h"
+#include "measure/base/hash.h"
+#include "measure/base/hex.h"
+#include "vmm/measure_bundle.h"
+
+#include <stdio.h>
+
+bool cvm_bundle_path(const struct cvm_host *host, const char *image, char **out,
+                     struct cvm_error *err)
+{
+    int n = strchr(image, '/') != NULL ? asprintf(out, "%s", image)
+                                       : asprintf(out, "%s/%s", host->image_dir, image);
+    return n >= 0 ? true : cvm_fail_nomem(err, image, strlen(image));
+}
+
+static bool open_bundle(struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    cvm_autofree char *path = NULL;
+    if (!cvm_bundle_path(plan->host, plan->request->image, &path, err) ||
+        !cvm_bundle_open(path, &plan->bundle, err) || !cvm_bundle_launchable(&plan->bundle, err)) {
+        return false;
+    }
+    if (!plan->bundle.has_hash) {
+        return cvm_fail(err, CVM_ERR_MALFORMED,
+                        "image '%s': no sha256sum.txt, so it has no identity to declare",
+                        plan->bundle.path);
+    }
+    cvm_hex_encode(plan->bundle.os_image_hash.bytes, sizeof plan->bundle.os_image_hash.bytes,
+                   plan->os_image_hash);
+    return true;
+}
+
+static bool ask_emulator(struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    struct cvm_qemu_version v;
+    if (!cvm_emulator_version(plan->host->emulator, &v, err)) {
+        return false;
+    }
+    snprintf(plan->qemu_version, sizeof plan->qemu_version, "%u.%u.%u", v.major, v.minor, v.micro);
+    return true;
+}
+
+/* --- attestation without the image --- */
+
+/* Both documents in base64, as vm_config carries them. */
+static bool build_tdx_measurement(struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    const struct cvm_bundle *b = &plan->bundle;
+    cvm_autobuf struct cvm_buf checksums = { 0 };
+    cvm_autobuf struct cvm_buf measurement = { 0 };
+    cvm_put_base64(&checksums, (struct cvm_bytes){ b->checksums.data, b->checksums.len });
+    cvm_put_base64(&measurement, (struct cvm_bytes){ b->measurement.data, b->measurement.len });
+    cvm_put_u8(&checksums, '\0');
+    cvm_put_u8(&measurement, '\0');
+    if (!cvm_buf_finish(&checksums, "checksum_file", err) ||
+        !cvm_buf_finish(&measurement, "measurement", err)) {
+        return false;
+    }
+    cvm_autobuilder struct cvm_json_builder json = { 0 };
+    cvm_json_begin_object(&json, NULL);
+    cvm_json_put_string(&json, "checksum_file", (const char *)checksums.data);
+    cvm_json_put_string(&json, "measurement", (const char *)measurement.data);
+    cvm_json_end(&json);
+    return cvm_json_take(&json, &plan->tdx_measurement, err);
+}
+
+/* legacy or lite: what the request says, else the host, whose "auto" takes lite where it can. */
+static bool choose_attestation(struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    const struct cvm_request *r = plan->request;
+    const char *wanted = r->attestation_variant != NULL ? r->attestation_variant
+                                                        : plan->host->attestation_variant;
+    bool has_measurement = plan->bundle.measurement.len != 0;
+    bool possible = has_measurement && cvm_compact_fits_memory(r->memory.value);
+    if (has_measurement && !build_tdx_measurement(plan, err)) {
+        return false;
+    }
+    plan->config.tdx_measurement = plan->tdx_measurement;
+    if (strcmp(wanted, "auto") == 0) {
+        wanted = possible ? "lite" : "legacy";
+    }
+    if (strcmp(wanted, "legacy") != 0 && strcmp(wanted, "lite") != 0) {
+        return cvm_fail(err, CVM_ERR_MALFORMED,
+                        "attestation_variant '%.32s' is none of 'auto', 'legacy', 'lite'", wanted);
+    }
+    if (strcmp(wanted, "lite") == 0 && !possible) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "attestation_variant 'lite' needs %s",
+                        has_measurement ? "exactly 2 GiB or at least 2816 MiB of memory"
+                                        : "an image with measurement.tdx.cbor");
+    }
+    plan->config.tdx_attestation_variant = wanted;
+    return true;
+}
+
+/* --- the declaration --- */
+
+static struct cvm_opt_bool either_bool(struct cvm_opt_bool first, struct cvm_opt_bool second)
+{
+    return first.set ? first : second;
+}
+
+static struct cvm_opt_u64 either_u64(struct cvm_opt_u64 first, struct cvm_opt_u64 second)
+{
+    return first.set ? first : second;
+}
+
+static struct cvm_opt_u64 some(uint64_t value)
+{
+    return (struct cvm_opt_u64){ true, value };
+}
+
+static bool declare(struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    const struct cvm_request *r = plan->request;
+    const struct cvm_qemu_overrides *mine = &r->overrides;
+    const struct cvm_qemu_overrides *hosts = &plan->host->qemu;
+    plan->config = (struct cvm_vm_config){
+        .os_image_hash = plan->os_image_hash,
+        .image = plan->bundle.name,
+        .cpu_count = r->vcpu,
+        .memory_size = r->memory,
+        .qemu_version = plan->qemu_version,
+        .host_share_mode =
+            mine->host_share_mode != NULL ? mine->host_share_mode : hosts->host_share_mode,
+        .pci_hole64_size = either_u64(mine->pci_hole64_size, hosts->pci_hole64_size),
+        .hotplug_off = either_bool(mine->hotplug_off, hosts->hotplug_off),
+        .num_nics = some(r->num_networks),
+        .num_verity_volumes = some(r->num_volumes),
+        .pic = either_bool(mine->pic, hosts->pic),
+        .smm = either_bool(mine->smm, hosts->smm),
+        .qemu_single_pass_add_pages =
+            either_bool(mine->qemu_single_pass_add_pages, hosts->qemu_single_pass_add_pages),
+        .rootfs_device = cvm_bundle_rootfs_device(&plan->bundle),
+        .kernel_header = r->kernel_header,
+        .pciexbar_base = either_u64(mine->pciexbar_base, hosts->pciexbar_base),
+        .pci_window64_base = either_u64(mine->pci_window64_base, hosts->pci_window64_base),
+        /* Only TDX trees of QEMU declare edges, and they do so for TDs alone. */
+        .interrupt_trigger = r->no_tee.value ? "level" : NULL,
+    };
+    return choose_attestation(plan, err);
+}
+
+static bool fill(struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    const struct cvm_measure_evidence evidence = {
+        .bundle = &plan->bundle,
+        .no_tee = plan->request->no_tee.value,
+        .variant_option = plan->request->ovmf_variant,
+    };
+    if (!cvm_machine_fill_platform(&plan->config, &plan->machine, err) ||
+        !cvm_machine_fill_firmware(&plan->config, &evidence, &plan->machine, &plan->resolution,
+                                   &plan->warnings, err)) {
+        return false;
+    }
+    plan->resolution.qemu_version_source = "emulator";
+    return true;
+}
+
+static bool write_vm_config(struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    cvm_autobuilder struct cvm_json_builder b = { 0 };
+    cvm_json_begin_object(&b, NULL);
+    cvm_vm_config_put(&plan->machine, &plan->config, &b);
+    cvm_json_end(&b);
+    return cvm_json_take(&b, &plan->vm_config, err);
+}
+
+/* Reads the vm_config back as a verifier does: it must describe the machine that is launched. */
+static bool check_declared(const struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    struct cvm_vm_config read = { 0 };
+    struct cvm_machine declared;
+    struct cvm_resolution ignored;
+    cvm_autowarnings struct cvm_warnings repeated = { 0 };
+    CVM_CLEANUP(cvm_tdx_measurement_free) struct cvm_tdx_measurement m = { 0 };
+    if (!cvm_vm_config_decode_strict(plan->vm_config, &read, err) ||
+        !cvm_machine_fill_platform(&read, &declared, err) ||
+        (read.tdx_measurement != NULL && !cvm_tdx_measurement_decode(&read, &m, err))) {
+        return false;
+    }
+    const struct cvm_measure_evidence evidence = {
+        .bundle = &plan->bundle,
+        .compact = read.tdx_measurement == NULL ? NULL : &m.compact,
+        .declared = true,
+        .no_tee = plan->request->no_tee.value,
+    };
+    if (!cvm_machine_fill_firmware(&read, &evidence, &declared, &ignored, &repeated, err)) {
+        return false;
+    }
+    return cvm_machine_equal(&declared, &plan->machine)
+               ? true
+               : cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                          "the vm_config does not describe the machine that would be launched; this "
+                          "machine cannot be declared");
+}
+
+bool cvm_launch_plan_resolve(const struct cvm_request *request, const struct cvm_host *host,
+                             struct cvm_launch_plan *out, struct cvm_error *err)
+{
+    out->request = request;
+    out->host = host;
+    if (!open_bundle(out, err) || !ask_emulator(out, err) || !declare(out, err) ||
+        !fill(out, err) || !write_vm_config(out, err)) {
+        return false;
+    }
+    return check_declared(out, err) || cvm_context(err, "vm_config");
+}
+
+/* --- the expectation --- */
+
+/* A compact measurement that says something else than the image's files would mislead verifiers. */
+static bool check_compact(const struct cvm_launch_plan *plan, const struct cvm_image *image,
+                          struct cvm_error *err)
+{
+    struct cvm_compact actual;
+    cvm_autofree uint8_t *cbor = NULL;
+    size_t size = 0;
+    const struct cvm_buf *declared = &plan->bundle.measurement;
+    enum cvm_kernel_header header = plan->bundle.metadata.kernel_header_normalized.value
+                                        ? CVM_KERNEL_AS_IS
+                                        : CVM_KERNEL_REWRITTEN;
+    if (declared->len == 0) {
+        return true;
+    }
+    if (!cvm_compact_from_image(image, plan->machine.layout, header, &actual, err) ||
+        !cvm_compact_build(&actual, &cbor, &size, err)) {
+        return false;
+    }
+    return size == declared->len && memcmp(cbor, declared->data, size) == 0
+               ? true
+               : cvm_fail(err, CVM_ERR_MISMATCH,
+                          "image '%s': measurement.tdx.cbor is not the measurement of its files",
+                          plan->bundle.path);
+}
+
+bool cvm_launch_plan_measure(struct cvm_launch_plan *plan, cvm_bundle_progress *progress,
+                             struct cvm_error *err)
+{
+    cvm_autocontents struct cvm_bundle_contents contents = { 0 };
+    if (!cvm_bundle_read_verified(&plan->bundle, CVM_VERIFY_ALL, progress, &contents, err) ||
+        !check_compact(plan, &contents.image, err)) {
+        return false;
+    }
+    if (!cvm_measure_image(&plan->machine, &contents.image, &plan->expectation, err)) {
+        return cvm_context(err, "image '%s'", plan->bundle.path);
+    }
+    cvm_report_warn(&plan->expectation, &plan->machine, &plan->warnings);
+    return true;
+}
+
+struct cvm_report cvm_launch_plan_report(const struct cvm_launch_plan *plan)
+{
+    return (struct cvm_report){
+        .machine = &plan->machine,
+        .resolution = &plan->resolution,
+        .expectation = &plan->expectation,
+        .os_image_hash = plan->os_image_hash,
+        .vm_config = plan->vm_config,
+        .warnings = &plan->warnings,
+    };
+}
+
+void cvm_launch_plan_free(struct cvm_launch_plan *plan)
+{
+    cvm_bundle_free(&plan->bundle);
+    cvm_json_free(plan->tdx_measurement);
+    cvm_json_free(plan->vm_config);
+    cvm_warnings_free(&plan->warnings);
+    plan->tdx_measurement = NULL;
+    plan->vm_config = NULL;
+}

@@ -1,0 +1,310 @@
+#include "vmm/machine.h"
+
+#include <string.h>
+
+/* --- words --- */
+
+static const char *const trigger_words[] = {
+    [CVM_TRIGGER_LEVEL] = "level",
+    [CVM_TRIGGER_EDGE] = "edge",
+};
+static const char *const kernel_header_words[] = {
+    [CVM_KERNEL_REWRITTEN] = "rewritten",
+    [CVM_KERNEL_AS_IS] = "as-is",
+};
+static const char *const page_add_order_words[] = {
+    [CVM_PAGES_SINGLE_PASS] = "single-pass",
+    [CVM_PAGES_TWO_PASS] = "two-pass",
+};
+
+const char *cvm_trigger_word(enum cvm_interrupt_trigger trigger)
+{
+    return trigger_words[trigger];
+}
+
+const char *cvm_kernel_header_word(enum cvm_kernel_header header)
+{
+    return kernel_header_words[header];
+}
+
+const char *cvm_page_add_order_word(enum cvm_page_add_order order)
+{
+    return page_add_order_words[order];
+}
+
+/* Which of two words it is. */
+static bool parse_word(const char *key, const char *text, const char *const words[2],
+                       unsigned *out, struct cvm_error *err)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return cvm_fail(err, CVM_ERR_MALFORMED, "%s is '%.32s', not '%s' or '%s'", key, text, words[0],
+                    words[1]);
+}
+
+/* --- QEMU's version --- */
+
+static bool read_part(const char **text, uint16_t *out)
+{
+    const char *p = *text;
+    unsigned value = 0;
+    for (; *p >= '0' && *p <= '9' && value <= UINT16_MAX; p++) {
+        value = value * 10 + (unsigned)(*p - '0');
+    }
+    bool ok = p != *text && value <= UINT16_MAX;
+    *text = p;
+    *out = (uint16_t)value;
+    return ok;
+}
+
+bool cvm_qemu_version_parse(const char *text, struct cvm_qemu_version *out, struct cvm_error *err)
+{
+    struct cvm_qemu_version v = { 0 };
+    const char *p = text;
+    bool ok = read_part(&p, &v.major) && *p++ == '.' && read_part(&p, &v.minor);
+    if (ok && *p == '.') {
+        p++;
+        ok = read_part(&p, &v.micro);
+    }
+    if (!ok || (*p != '\0' && strchr(" -+~", *p) == NULL)) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "'%.64s' is not a QEMU version like 8.2.2", text);
+    }
+    *out = v;
+    return true;
+}
+
+/* --- the platform --- */
+
+static bool missing(const char *key, struct cvm_error *err)
+{
+    return cvm_fail(err, CVM_ERR_USAGE, "nothing says %s; it is never assumed", key);
+}
+
+static bool check_share_mode(const char *mode, struct cvm_error *err)
+{
+    static const char *const modes[] = { "9p", "vvfat", "vhd" };
+    if (mode == NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (strcmp(modes[i], mode) == 0) {
+            return true;
+        }
+    }
+    return cvm_fail(err, CVM_ERR_MALFORMED, "host_share_mode is '%.32s', not '9p', 'vvfat' or 'vhd'",
+                    mode);
+}
+
+/* How many virtio disks the root file system makes: 1, or 0 where it is a CD-ROM or none. */
+static bool count_rootfs(const char *device, uint32_t *out, struct cvm_error *err)
+{
+    if (device == NULL || strcmp(device, "virtio-blk") == 0) {
+        *out = 1;
+        return true;
+    }
+    *out = 0;
+    return strcmp(device, "cdrom") == 0 || strcmp(device, "none") == 0
+               ? true
+               : cvm_fail(err, CVM_ERR_MALFORMED,
+                          "rootfs_device is '%.32s', not 'virtio-blk', 'cdrom' or 'none'", device);
+}
+
+static uint32_t value_or(struct cvm_opt_u64 value, uint32_t absent)
+{
+    return value.set ? (uint32_t)value.value : absent;
+}
+
+static bool place_devices(const struct cvm_vm_config *config, struct cvm_machine *machine,
+                          struct cvm_error *err)
+{
+    struct cvm_device_counts counts = {
+        .volumes = value_or(config->num_verity_volumes, 0),
+        .nics = value_or(config->num_nics, 1),
+        .gpus = value_or(config->num_gpus, 0),
+        .nvswitches = value_or(config->num_nvswitches, 0),
+    };
+    return count_rootfs(config->rootfs_device, &counts.rootfs, err) &&
+           cvm_machine_place_devices(machine, &counts, err);
+}
+
+static bool check_unsupported(const struct cvm_vm_config *config, struct cvm_error *err)
+{
+    if (config->numa_nodes != NULL || config->hugepages.value) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "machines with NUMA nodes (numa_nodes, or hugepages) cannot be described "
+                        "yet");
+    }
+    return true;
+}
+
+static bool check_required(const struct cvm_vm_config *config, struct cvm_error *err)
+{
+    if (!config->cpu_count.set) {
+        return missing("how many CPUs the guest has (cpu_count)", err);
+    }
+    if (!config->memory_size.set) {
+        return missing("how much memory the guest has (memory_size)", err);
+    }
+    if (config->qemu_version == NULL) {
+        return missing("which QEMU runs the guest (qemu_version)", err);
+    }
+    return true;
+}
+
+bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_machine *out,
+                               struct cvm_error *err)
+{
+    struct cvm_machine m = {
+        .cpu_count = value_or(config->cpu_count, 0),
+        .memory_size = config->memory_size.value,
+        .smm = config->smm.value,
+        .tpm = config->swtpm.value,
+        .hotplug_off = config->hotplug_off.value,
+        .pci_hole64_size = config->pci_hole64_size.value,
+        .pciexbar_base = config->pciexbar_base.set ? config->pciexbar_base.value
+                                                   : CVM_PCIEXBAR_BASE,
+        .pci_window64_base = config->pci_window64_base.set ? config->pci_window64_base.value
+                                                           : CVM_PCI_WINDOW64_BASE,
+    };
+    if (!check_required(config, err) || !check_unsupported(config, err) ||
+        !check_share_mode(config->host_share_mode, err) ||
+        !cvm_qemu_version_parse(config->qemu_version, &m.qemu, err) ||
+        !place_devices(config, &m, err)) {
+        return false;
+    }
+    m.pic = config->pic.set ? config->pic.value : cvm_qemu_default_pic(m.qemu);
+    m.interrupt_trigger = cvm_qemu_default_trigger(m.qemu);
+    unsigned trigger;
+    if (config->interrupt_trigger != NULL) {
+        if (!parse_word("interrupt_trigger", config->interrupt_trigger, trigger_words, &trigger,
+                        err)) {
+            return false;
+        }
+        m.interrupt_trigger = (enum cvm_interrupt_trigger)trigger;
+    }
+    if (!cvm_machine_check(&m, err)) {
+        return false;
+    }
+    *out = m;
+    return true;
+}
+
+/* --- firmware and kernel --- */
+
+static bool resolve_kernel_header(const struct cvm_vm_config *config,
+                                  const struct cvm_measure_evidence *e,
+                                  struct cvm_machine *machine, struct cvm_resolution *out,
+                                  struct cvm_error *err)
+{
+    const char *word = e->kernel_header_option;
+    out->kernel_header_source = "option";
+    if (word == NULL) {
+        word = config->kernel_header;
+        out->kernel_header_source = "vm_config";
+    }
+    if (word == NULL && e->bundle != NULL && e->bundle->metadata.kernel_header_normalized.value) {
+        word = "as-is";
+        out->kernel_header_source = "metadata";
+    }
+    if (word == NULL) {
+        machine->kernel_header = cvm_qemu_default_kernel_header(machine->qemu);
+        out->kernel_header_source = "qemu_version";
+        return true;
+    }
+    unsigned header;
+    if (!parse_word("kernel_header", word, kernel_header_words, &header, err)) {
+        return false;
+    }
+    machine->kernel_header = (enum cvm_kernel_header)header;
+    return true;
+}
+
+static bool resolve_page_add_order(const struct cvm_vm_config *config,
+                                   const struct cvm_measure_evidence *e,
+                                   struct cvm_machine *machine, struct cvm_resolution *out,
+                                   struct cvm_warnings *warnings, struct cvm_error *err)
+{
+    unsigned order;
+    if (e->page_add_order_option != NULL) {
+        out->page_add_order_source = "option";
+        if (!parse_word("--page-add-order", e->page_add_order_option, page_add_order_words, &order,
+                        err)) {
+            return false;
+        }
+        machine->page_add_order = (enum cvm_page_add_order)order;
+        return true;
+    }
+    if (config->qemu_single_pass_add_pages.set) { /* on the wire, true means two passes */
+        out->page_add_order_source = e->declared ? "vm_config" : "host-config";
+        machine->page_add_order =
+            config->qemu_single_pass_add_pages.value ? CVM_PAGES_TWO_PASS : CVM_PAGES_SINGLE_PASS;
+        return true;
+    }
+    out->page_add_order_source = "qemu_version";
+    if (cvm_qemu_default_page_add_order(machine->qemu, &machine->page_add_order, err)) {
+        return true;
+    }
+    if (!e->no_tee) {
+        return cvm_context(err, "say --page-add-order to measure all the same");
+    }
+    cvm_warn(warnings, "this QEMU has no TDX: MRTD is what a newer one would give, with pages "
+                       "added in a single pass");
+    *err = (struct cvm_error){ 0 };
+    machine->page_add_order = CVM_PAGES_SINGLE_PASS;
+    out->page_add_order_source = "default";
+    return true;
+}
+
+static bool resolve_variant(const struct cvm_vm_config *config,
+                            const struct cvm_measure_evidence *e, struct cvm_machine *machine,
+                            struct cvm_resolution *out, struct cvm_warnings *warnings,
+                            struct cvm_error *err)
+{
+    const struct cvm_bundle_metadata *metadata = e->bundle == NULL ? NULL : &e->bundle->metadata;
+    const char *image_name = e->bundle == NULL ? config->image : e->bundle->name;
+    const struct cvm_variant_evidence evidence = {
+        .option = e->variant_option,
+        .vm_config = config->ovmf_variant,
+        .metadata = metadata == NULL ? NULL : metadata->ovmf_variant,
+        .measurement = e->compact == NULL ? NULL : e->compact->ovmf,
+        .has_bundle = e->bundle != NULL,
+        .version = metadata == NULL ? NULL : metadata->version,
+        .image_name = image_name,
+    };
+    if (!cvm_ovmf_variant_resolve(&evidence, warnings, &out->variant, err)) {
+        return false;
+    }
+    machine->layout = out->variant.layout;
+    return true;
+}
+
+/* From 10.1 on QEMU switches PIC and SMM off for a TD, whatever was asked for. */
+static void apply_tdx(const struct cvm_measure_evidence *e, struct cvm_machine *machine,
+                      struct cvm_warnings *warnings)
+{
+    static const struct cvm_qemu_version first_forced = { 10, 1, 0 };
+    if (e->no_tee || cvm_qemu_version_compare(machine->qemu, first_forced) < 0) {
+        return;
+    }
+    if (machine->pic || machine->smm) {
+        cvm_warn(warnings, "QEMU %u.%u switches the PIC and SMM off for a TD: measured without",
+                 machine->qemu.major, machine->qemu.minor);
+    }
+    machine->pic = false;
+    machine->smm = false;
+}
+
+bool cvm_machine_fill_firmware(const struct cvm_vm_config *config,
+                               const struct cvm_measure_evidence *evidence,
+                               struct cvm_machine *machine, struct cvm_resolution *out,
+                               struct cvm_warnings *warnings, struct cvm_error *err)
+{
+    apply_tdx(evidence, machine, warnings);
+    return resolve_variant(config, evidence, machine, out, warnings, err) &&
+           resolve_kernel_header(config, evidence, machine, out, err) &&
+           resolve_page_add_order(config, evidence, machine, out, warnings, err);
+}

@@ -1,0 +1,148 @@
+#include "vmm/report.h"
+
+#include "measure/base/hex.h"
+
+#include <stdio.h>
+
+const char *cvm_qemu_version_text(const struct cvm_machine *machine, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "%u.%u.%u", machine->qemu.major, machine->qemu.minor,
+             machine->qemu.micro);
+    return buffer;
+}
+
+struct cvm_hex384 cvm_sha384_text(const struct cvm_sha384 *digest)
+{
+    struct cvm_hex384 hex;
+    cvm_hex_encode(digest->bytes, sizeof digest->bytes, hex.text);
+    return hex;
+}
+
+static void put_digest(struct cvm_json_builder *b, const char *key, const struct cvm_sha384 *digest)
+{
+    cvm_json_put_hex(b, key, digest->bytes, sizeof digest->bytes);
+}
+
+static void put_resolved(struct cvm_json_builder *b, const char *key, const char *value,
+                         const char *source)
+{
+    cvm_json_begin_object(b, key);
+    cvm_json_put_string(b, "value", value);
+    cvm_json_put_string(b, "source", source);
+    cvm_json_end(b);
+}
+
+static void put_events(const struct cvm_event_list *list, struct cvm_json_builder *b)
+{
+    unsigned index[CVM_NUM_RTMRS] = { 0 };
+    cvm_json_begin_array(b, "events");
+    for (uint32_t i = 0; i < list->num_events; i++) {
+        const struct cvm_event *event = &list->events[i];
+        char name[8];
+        snprintf(name, sizeof name, "rtmr%u", event->rtmr);
+        cvm_json_begin_object(b, NULL);
+        cvm_json_put_string(b, "register", name);
+        cvm_json_put_u64(b, "index", index[event->rtmr]++);
+        cvm_json_put_string(b, "name", event->name);
+        put_digest(b, "digest", &event->digest);
+        cvm_json_put_string(b, "source", cvm_digest_source_word(event->source));
+        cvm_json_end(b);
+    }
+    cvm_json_end(b);
+}
+
+void cvm_report_put_resolution(const struct cvm_report *r, struct cvm_json_builder *b)
+{
+    char version[20];
+    const struct cvm_resolution *res = r->resolution;
+    cvm_json_begin_object(b, "ovmf_variant");
+    cvm_json_put_string(b, "value", r->machine->layout->name);
+    cvm_json_put_string(b, "source", res->variant.source);
+    cvm_json_put_string(b, "rule", res->variant.rule);
+    cvm_json_end(b);
+    put_resolved(b, "kernel_header", cvm_kernel_header_word(r->machine->kernel_header),
+                 res->kernel_header_source);
+    put_resolved(b, "page_add_order", cvm_page_add_order_word(r->machine->page_add_order),
+                 res->page_add_order_source);
+    put_resolved(b, "qemu_version", cvm_qemu_version_text(r->machine, version, sizeof version),
+                 res->qemu_version_source);
+}
+
+void cvm_report_put(const struct cvm_report *r, struct cvm_json_builder *b)
+{
+    put_digest(b, "mrtd", &r->expectation->mrtd);
+    put_digest(b, "rtmr0", &r->expectation->rtmr[0]);
+    put_digest(b, "rtmr1", &r->expectation->rtmr[1]);
+    put_digest(b, "rtmr2", &r->expectation->rtmr[2]);
+    put_events(&r->expectation->events, b);
+    cvm_report_put_resolution(r, b);
+    cvm_json_put_string(b, "os_image_hash", r->os_image_hash);
+    cvm_json_put_any(b, "vm_config", r->vm_config);
+    cvm_warnings_put(r->warnings, b);
+}
+
+void cvm_report_print(const struct cvm_report *r, struct cvm_buf *out)
+{
+    char version[20];
+    const struct cvm_resolution *res = r->resolution;
+    const struct cvm_expectation *e = r->expectation;
+    cvm_put_format(out, "mrtd   %s\n", cvm_sha384_text(&e->mrtd).text);
+    for (unsigned i = 0; i < 3; i++) {
+        cvm_put_format(out, "rtmr%u  %s\n", i, cvm_sha384_text(&e->rtmr[i]).text);
+    }
+    cvm_put_format(out, "\novmf_variant    %s (%s)\n", r->machine->layout->name, res->variant.rule);
+    cvm_put_format(out, "kernel_header   %s (%s)\n",
+                   cvm_kernel_header_word(r->machine->kernel_header), res->kernel_header_source);
+    cvm_put_format(out, "page_add_order  %s (%s)\n",
+                   cvm_page_add_order_word(r->machine->page_add_order), res->page_add_order_source);
+    cvm_put_format(out, "qemu_version    %s (%s)\n",
+                   cvm_qemu_version_text(r->machine, version, sizeof version),
+                   res->qemu_version_source);
+    cvm_put_format(out, "os_image_hash   %s\n\n",
+                   r->os_image_hash == NULL ? "unknown" : r->os_image_hash);
+    for (uint32_t i = 0; i < e->events.num_events; i++) {
+        const struct cvm_event *event = &e->events.events[i];
+        cvm_put_format(out, "rtmr%u  %-30s %s%s%s\n", event->rtmr, event->name,
+                       cvm_sha384_text(&event->digest).text,
+                       event->source == CVM_DIGEST_COMPUTED ? "" : "  ",
+                       event->source == CVM_DIGEST_COMPUTED ? ""
+                                                            : cvm_digest_source_word(event->source));
+    }
+}
+
+static void warn_acpi(const struct cvm_machine *machine, struct cvm_warnings *warnings)
+{
+    cvm_warn(warnings,
+             "no QEMU %u.%u was ever compared: its ACPI tables are extrapolated from the nearest "
+             "version that was",
+             machine->qemu.major, machine->qemu.minor);
+}
+
+void cvm_report_warn(const struct cvm_expectation *expectation, const struct cvm_machine *machine,
+                     struct cvm_warnings *warnings)
+{
+    if (expectation->acpi_extrapolated) {
+        warn_acpi(machine, warnings);
+    }
+    for (uint32_t i = 0; i < expectation->events.num_events; i++) {
+        const struct cvm_event *event = &expectation->events.events[i];
+        if (event->source == CVM_DIGEST_CAPTURED) {
+            cvm_warn(warnings,
+                     "event %s of rtmr%u is a capture from another host (a 2 GiB guest of the "
+                     "dstack 0.5.11 verifiers), not computed: it differs with CPU and machine type",
+                     event->name, event->rtmr);
+        }
+        if (event->source == CVM_DIGEST_WELL_KNOWN) {
+            cvm_warn(warnings,
+                     "event %s of rtmr%u is that of an empty variable store, since a compact "
+                     "measurement does not say: wrong for firmware with enrolled keys",
+                     event->name, event->rtmr);
+        }
+        if (event->source == CVM_DIGEST_DECLARED && strcmp(event->name, "kernel") == 0 &&
+            machine->kernel_header == CVM_KERNEL_AS_IS) {
+            cvm_warn(warnings,
+                     "this QEMU serves the kernel as it is: its digest from the compact "
+                     "measurement is right only where the image's kernel header is normalized");
+        }
+    }
+}
