@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+/* Stands at the end of the line before, so that its absence leaves no blank line. */
+#define READONLY "\n      <readonly/>"
+
 /* A document on its way: the inputs, and how far the devices of each kind are. */
 struct rendering {
     const struct cvm_machine *machine;
@@ -74,7 +77,7 @@ static bool render_disk(struct rendering *r, const char *file, bool readonly, co
     const struct cvm_template_value values[] = {
         { "file", file },
         { "target", next_target(r, target, sizeof target) },
-        { "readonly", .markup = readonly ? "<readonly/>" : "" },
+        { "readonly", .markup = readonly ? READONLY : "" },
         { "address", .markup = address },
         { 0 },
     };
@@ -149,7 +152,7 @@ static bool render_share(struct rendering *r, const char *address, struct fragme
     if (strcmp(d->share_mode, "9p") == 0) {
         const struct cvm_template_value values[] = {
             { "dir", d->share_dir },
-            { "readonly", .markup = d->share_readonly ? "<readonly/>" : "" },
+            { "readonly", .markup = d->share_readonly ? READONLY : "" },
             { "address", .markup = address },
             { 0 },
         };

@@ -134,6 +134,42 @@ static virConnectPtr connect_patiently(const char *uri)
     }
 }
 
+static void await_shutdown(virDomainPtr domain)
+{
+    enum { TRIES = 250, WAIT_MS = 20 };
+    int state = VIR_DOMAIN_NOSTATE;
+    for (unsigned i = 0; i < TRIES; i++) {
+        if (virDomainGetState(domain, &state, NULL, 0) < 0 || state != VIR_DOMAIN_SHUTDOWN) {
+            return;
+        }
+        sleep_ms(WAIT_MS);
+    }
+}
+
+/*
+ * The embedded driver finds its guests again in the background. Until then a state is that of
+ * the last process: the first question gets the old answer, the next one waits for the new,
+ * and a guest that powered off meanwhile is only then brought to its end.
+ */
+static void settle(virConnectPtr connection)
+{
+    enum { WAIT_MS = 20 };
+    virDomainPtr *active = NULL;
+    int count = virConnectListAllDomains(connection, &active, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    for (int i = 0; i < count; i++) {
+        int state;
+        virDomainGetState(active[i], &state, NULL, 0);
+    }
+    if (count > 0) {
+        sleep_ms(WAIT_MS);
+    }
+    for (int i = 0; i < count; i++) {
+        await_shutdown(active[i]);
+        virDomainFree(active[i]);
+    }
+    free(active);
+}
+
 static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cvm_error *err)
 {
     bool embedded = strstr(uri, ":///embed") != NULL;
@@ -149,9 +185,7 @@ static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cv
         return fail_libvirt(err, uri);
     }
     if (embedded) {
-        /* The driver finds its guests again in the background; a state asked for before that
-         * began would be that of the last process, a later question waits for the answer. */
-        sleep_ms(50);
+        settle(h->connection);
     }
     h->lifecycle = virConnectDomainEventRegisterAny(h->connection, NULL,
                                                     VIR_DOMAIN_EVENT_ID_LIFECYCLE,

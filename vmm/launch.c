@@ -468,8 +468,7 @@ static bool check_off(struct cvm_hypervisor *h, const struct cvm_vm *vm, struct 
     }
     return state != CVM_DOMAIN_RUNNING && state != CVM_DOMAIN_PAUSED
                ? true
-               : cvm_fail(err, CVM_ERR_USAGE, "guest '%s' is %s already", vm->record.name,
-                          cvm_domain_state_word(state));
+               : cvm_fail(err, CVM_ERR_USAGE, "it is %s already", cvm_domain_state_word(state));
 }
 
 bool cvm_launch_again(const struct cvm_host *host, const struct cvm_vm *vm,
