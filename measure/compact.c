@@ -50,7 +50,7 @@ static uint64_t read_pages(struct cvm_reader *r, bool *wraps)
 
 static uint64_t add(uint64_t a, uint64_t b, bool *wraps)
 {
-    uint64_t sum;
+    uint64_t sum = 0;
     *wraps |= __builtin_add_overflow(a, b, &sum);
     return sum;
 }
@@ -153,7 +153,7 @@ static bool get_bytes(const cbor_item_t *item, const char *what, struct cvm_byte
 static bool get_sha384(const cbor_item_t *item, const char *what, struct cvm_sha384 *out,
                        struct cvm_error *err)
 {
-    struct cvm_bytes bytes;
+    struct cvm_bytes bytes = { 0 };
     if (!get_bytes(item, what, &bytes, err)) {
         return false;
     }
@@ -194,7 +194,7 @@ static bool parse_tdvf(const cbor_item_t *map, struct cvm_compact *out, struct c
 {
     static const char *const keys[] = { "ovmf", "mrtd", "td_hob" };
     static const char *const mrtd_keys[] = { "single_pass", "two_pass" };
-    struct cvm_bytes td_hob;
+    struct cvm_bytes td_hob = { 0 };
     if (!open_map(map, "tdvf", keys, 3, err) || !get_layout_name(value_at(map, 0), out, err)) {
         return false;
     }
@@ -267,7 +267,8 @@ bool cvm_compact_parse(struct cvm_bytes cbor, struct cvm_compact *out, struct cv
         return cvm_context(err, "compact measurement");
     }
     struct cbor_load_result result;
-    CVM_CLEANUP(free_item) cbor_item_t *root = cbor_load(cbor.data, cbor.size, &result);
+    CVM_CLEANUP(free_item)
+    cbor_item_t *root = cbor_load(cbor.data, cbor.size, &result);
     if (root == NULL && result.error.code == CBOR_ERR_MEMERROR) {
         return cvm_fail_nomem(err, "compact measurement", cbor.size);
     }
@@ -293,8 +294,10 @@ bool cvm_compact_parse(struct cvm_bytes cbor, struct cvm_compact *out, struct cv
 /* Adds key and value to a map; takes the value over in any case. */
 static bool put_item(cbor_item_t *map, const char *key, cbor_item_t *value)
 {
-    CVM_CLEANUP(free_item) cbor_item_t *owned = value;
-    CVM_CLEANUP(free_item) cbor_item_t *name = cbor_build_string(key);
+    CVM_CLEANUP(free_item)
+    cbor_item_t *owned = value;
+    CVM_CLEANUP(free_item)
+    cbor_item_t *name = cbor_build_string(key);
     return map != NULL && owned != NULL && name != NULL &&
            cbor_map_add(map, (struct cbor_pair){ name, owned });
 }
@@ -306,7 +309,8 @@ static bool put_sha384(cbor_item_t *map, const char *key, const struct cvm_sha38
 
 static bool put_image(cbor_item_t *root, const struct cvm_compact *c)
 {
-    CVM_CLEANUP(free_item) cbor_item_t *image = cbor_new_definite_map(3);
+    CVM_CLEANUP(free_item)
+    cbor_item_t *image = cbor_new_definite_map(3);
     return image != NULL && put_sha384(image, "cmdline_sha384", &c->cmdline) &&
            put_sha384(image, "kernel_authenticode", &c->kernel_authenticode) &&
            put_sha384(image, "initrd_sha384", &c->initrd) &&
@@ -315,8 +319,10 @@ static bool put_image(cbor_item_t *root, const struct cvm_compact *c)
 
 static bool put_tdvf(cbor_item_t *root, const struct cvm_compact *c, const struct cvm_buf *td_hob)
 {
-    CVM_CLEANUP(free_item) cbor_item_t *tdvf = cbor_new_definite_map(3);
-    CVM_CLEANUP(free_item) cbor_item_t *mrtd = cbor_new_definite_map(2);
+    CVM_CLEANUP(free_item)
+    cbor_item_t *tdvf = cbor_new_definite_map(3);
+    CVM_CLEANUP(free_item)
+    cbor_item_t *mrtd = cbor_new_definite_map(2);
     return tdvf != NULL && mrtd != NULL && put_item(tdvf, "ovmf", cbor_build_string(c->ovmf)) &&
            put_sha384(mrtd, "single_pass", &c->mrtd_single_pass) &&
            put_sha384(mrtd, "two_pass", &c->mrtd_two_pass) &&
@@ -333,7 +339,8 @@ bool cvm_compact_build(const struct cvm_compact *compact, uint8_t **data, size_t
     if (!cvm_buf_finish(&td_hob, "td_hob", err)) {
         return false;
     }
-    CVM_CLEANUP(free_item) cbor_item_t *root = cbor_new_definite_map(3);
+    CVM_CLEANUP(free_item)
+    cbor_item_t *root = cbor_new_definite_map(3);
     unsigned char *bytes = NULL;
     size_t allocated = 0;
     size_t length = 0;

@@ -111,8 +111,8 @@ bool kernel_rewrite_header(uint8_t *kernel, size_t size, const struct cvm_machin
     if (!parse(kernel, size, &s, err) || !check_supported(&s, cmdline, err)) {
         return false;
     }
-    if (initrd_size != 0 && !place_initrd(&s, cvm_machine_ram_below_4g(machine), initrd_size,
-                                          &initrd_address, err)) {
+    if (initrd_size != 0 &&
+        !place_initrd(&s, cvm_machine_ram_below_4g(machine), initrd_size, &initrd_address, err)) {
         return false;
     }
     store(kernel, TYPE_OF_LOADER_AT, LOADER_QEMU, 1);

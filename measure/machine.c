@@ -21,10 +21,14 @@ bool cvm_machine_place_devices(struct cvm_machine *machine, const struct cvm_dev
         enum cvm_device_role role;
         uint32_t count;
     } order[] = {
-        { CVM_DEVICE_ROOTFS, counts->rootfs },      { CVM_DEVICE_DATA_DISK, 1 },
-        { CVM_DEVICE_VOLUME, counts->volumes },     { CVM_DEVICE_NIC, counts->nics },
-        { CVM_DEVICE_VSOCK, 1 },                    { CVM_DEVICE_SHARE, 1 },
-        { CVM_DEVICE_GPU_PORT, counts->gpus },      { CVM_DEVICE_NVSWITCH_PORT, counts->nvswitches },
+        { CVM_DEVICE_ROOTFS, counts->rootfs },
+        { CVM_DEVICE_DATA_DISK, 1 },
+        { CVM_DEVICE_VOLUME, counts->volumes },
+        { CVM_DEVICE_NIC, counts->nics },
+        { CVM_DEVICE_VSOCK, 1 },
+        { CVM_DEVICE_SHARE, 1 },
+        { CVM_DEVICE_GPU_PORT, counts->gpus },
+        { CVM_DEVICE_NVSWITCH_PORT, counts->nvswitches },
     };
     uint64_t wanted = 0;
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
@@ -90,8 +94,8 @@ static bool check_windows(const struct cvm_machine *m, struct cvm_error *err)
                         (unsigned long long)hole, (unsigned long long)m->pci_window64_base);
     }
     bool aligned = m->pciexbar_base % (256 * MIB) == 0;
-    bool in_hole = m->pciexbar_base >= cvm_machine_ram_below_4g(m) &&
-                   m->pciexbar_base <= UINT64_C(0xe0000000);
+    bool in_hole =
+        m->pciexbar_base >= cvm_machine_ram_below_4g(m) && m->pciexbar_base <= UINT64_C(0xe0000000);
     return aligned && in_hole
                ? true
                : cvm_fail(err, CVM_ERR_MALFORMED,
@@ -162,9 +166,9 @@ bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
            a->memory_size == b->memory_size && a->pic == b->pic && a->smm == b->smm &&
            a->tpm == b->tpm && a->hotplug_off == b->hotplug_off &&
            a->pci_hole64_size == b->pci_hole64_size && a->pciexbar_base == b->pciexbar_base &&
-           a->pci_window64_base == b->pci_window64_base && same_devices(a, b) &&
-           same_nodes(a, b) && a->page_add_order == b->page_add_order &&
-           a->kernel_header == b->kernel_header && a->layout == b->layout;
+           a->pci_window64_base == b->pci_window64_base && same_devices(a, b) && same_nodes(a, b) &&
+           a->page_add_order == b->page_add_order && a->kernel_header == b->kernel_header &&
+           a->layout == b->layout;
 }
 
 uint64_t cvm_machine_ram_below_4g(const struct cvm_machine *machine)

@@ -49,8 +49,8 @@ static bool expect(const struct cvm_machine *machine, const struct parts *parts,
     return true;
 }
 
-static bool hash_cfv(struct cvm_bytes firmware, const struct cvm_tdvf *tdvf,
-                     struct cvm_sha384 *out, struct cvm_error *err)
+static bool hash_cfv(struct cvm_bytes firmware, const struct cvm_tdvf *tdvf, struct cvm_sha384 *out,
+                     struct cvm_error *err)
 {
     const struct cvm_tdvf_section *cfv = NULL;
     unsigned found = 0;
@@ -154,7 +154,8 @@ bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layo
 {
     struct cvm_tdvf tdvf;
     struct cvm_compact compact = { .initrd = image->initrd };
-    const struct cvm_machine machine = { /* all that the kernel's header depends on */
+    const struct cvm_machine machine = {
+        /* all that the kernel's header depends on */
         .memory_size = COMPACT_MEMORY,
         .kernel_header = kernel_header,
     };

@@ -16,7 +16,8 @@ struct section {
     const struct cvm_tdvf_section *info;
 };
 
-static bool hash_record(struct cvm_hash *hash, const char *name, uint64_t gpa, struct cvm_error *err)
+static bool hash_record(struct cvm_hash *hash, const char *name, uint64_t gpa,
+                        struct cvm_error *err)
 {
     uint8_t record[RECORD] = { 0 };
     memcpy(record, name, strlen(name));

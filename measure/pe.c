@@ -46,12 +46,11 @@ static bool parse_optional_header(struct cvm_reader *r, struct pe *pe, struct cv
     if (magic != MAGIC_PE32 && magic != MAGIC_PE32_PLUS) {
         return cvm_fail(err, CVM_ERR_UNSUPPORTED, "PE optional header: magic 0x%x", magic);
     }
-    size_t count_at =
-        magic == MAGIC_PE32 ? NUM_DIRECTORIES_AT_PE32 : NUM_DIRECTORIES_AT_PE32_PLUS;
+    size_t count_at = magic == MAGIC_PE32 ? NUM_DIRECTORIES_AT_PE32 : NUM_DIRECTORIES_AT_PE32_PLUS;
     cvm_read_seek(r, count_at);
     uint32_t directories = cvm_read_u32le(r);
     if (directories > CERTIFICATE_DIRECTORY) {
-        size_t entry_at = count_at + 4 + CERTIFICATE_DIRECTORY * DIRECTORY_SIZE;
+        size_t entry_at = count_at + 4 + (size_t)CERTIFICATE_DIRECTORY * DIRECTORY_SIZE;
         pe->certificate_dir_at = start + entry_at;
         cvm_read_seek(r, entry_at + 4);
         pe->certificate_size = cvm_read_u32le(r);
@@ -146,8 +145,7 @@ static bool parse(struct cvm_bytes image, struct pe *pe, struct cvm_error *err)
     cvm_read_skip(&coff, 12); /* time stamp, symbol table */
     uint16_t optional_size = cvm_read_u16le(&coff);
     struct cvm_reader optional = cvm_read_sub(&r, optional_size);
-    return cvm_reader_ok(&coff, "COFF header", err) &&
-           parse_optional_header(&optional, pe, err) &&
+    return cvm_reader_ok(&coff, "COFF header", err) && parse_optional_header(&optional, pe, err) &&
            parse_sections(&r, num_sections, image.size, pe, err) &&
            check_headers(pe, r.pos, image.size, err);
 }

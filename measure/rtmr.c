@@ -163,7 +163,10 @@ static const struct rule {
 };
 
 static const char *const boot_option_names[CVM_LAYOUT_MAX_BOOT_OPTIONS] = {
-    "boot0000", "boot0001", "boot0002", "boot0003",
+    "boot0000",
+    "boot0001",
+    "boot0002",
+    "boot0003",
 };
 
 static void append(struct cvm_event_list *list, unsigned rtmr, const char *name,
@@ -202,7 +205,8 @@ bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
     if (!cvm_machine_check(in->machine, err) || !check_layout(layout, err)) {
         return false;
     }
-    CVM_CLEANUP(free_work) struct rtmr0 r = { .in = in };
+    CVM_CLEANUP(free_work)
+    struct rtmr0 r = { .in = in };
     for (uint32_t i = 0; i < layout->num_events; i++) {
         enum cvm_layout_kind kind = layout->events[i];
         struct result result = { .source = CVM_DIGEST_COMPUTED };
@@ -255,8 +259,8 @@ bool rtmr2_hash_cmdline(const char *cmdline, struct cvm_sha384 *out, struct cvm_
 {
     for (const char *p = cmdline; *p != '\0'; p++) {
         if ((unsigned char)*p >= 0x80) {
-            return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                            "command line: character %zu is not ASCII", (size_t)(p - cmdline));
+            return cvm_fail(err, CVM_ERR_UNSUPPORTED, "command line: character %zu is not ASCII",
+                            (size_t)(p - cmdline));
         }
     }
     cvm_autobuf struct cvm_buf text = { 0 };

@@ -61,11 +61,11 @@ static void put_handoff(struct cvm_buf *out)
 {
     cvm_put_le(out, HOB_HANDOFF, 2);
     cvm_put_le(out, HANDOFF_SIZE, 2);
-    cvm_put_zeros(out, 4);            /* reserved */
+    cvm_put_zeros(out, 4); /* reserved */
     cvm_put_le(out, HOB_VERSION, 4);
-    cvm_put_zeros(out, 4);            /* boot mode: full configuration */
-    cvm_put_zeros(out, 4 * 8);        /* memory and free memory, top and bottom */
-    cvm_put_zeros(out, 8);            /* end of list */
+    cvm_put_zeros(out, 4);  /* boot mode: full configuration */
+    cvm_put_zeros(out, 32); /* memory and free memory, top and bottom */
+    cvm_put_zeros(out, 8);  /* end of list */
 }
 
 bool td_hob_build(const struct cvm_machine *machine, const struct cvm_td_ranges *ranges,
@@ -91,7 +91,7 @@ bool td_hob_build(const struct cvm_machine *machine, const struct cvm_td_ranges 
     }
     put_resource(out, RESOURCE_UNACCEPTED, at, low_end);
     put_resource(out, RESOURCE_UNACCEPTED, FOUR_GIB, high_end);
-    cvm_buf_patch_le(out, start + HANDOFF_SIZE - 8,
-                     ranges->td_hob + (out->len - start) + END_SIZE, 8);
+    cvm_buf_patch_le(out, start + HANDOFF_SIZE - 8, ranges->td_hob + (out->len - start) + END_SIZE,
+                     8);
     return cvm_buf_finish(out, "TD HOB", err);
 }

@@ -196,7 +196,7 @@ bool cvm_tdvf_parse(struct cvm_bytes firmware, struct cvm_tdvf *out, struct cvm_
                         "TDVF descriptor: %u sections (at most %d) in %u bytes", count,
                         CVM_TDVF_MAX_SECTIONS, length);
     }
-    struct cvm_reader table = cvm_read_sub(&file, SECTION_SIZE * count);
+    struct cvm_reader table = cvm_read_sub(&file, (size_t)SECTION_SIZE * count);
     struct cvm_tdvf tdvf = { .num_sections = count };
     for (uint32_t i = 0; i < count; i++) {
         read_section(&table, &tdvf.sections[i]);

@@ -6,25 +6,22 @@
 
 enum { HEX_DIGITS = 64, NAME_AT = HEX_DIGITS + 2 };
 
-static bool parse_line(const char *line, size_t length, struct cvm_checksum *out,
-                       struct cvm_error *err)
+/* Finds the name in a line, which stays borrowed, and reads the digest. */
+static bool parse_line(const char *line, size_t length, struct cvm_sha256 *digest,
+                       const char **name, struct cvm_error *err)
 {
-    if (length <= NAME_AT || line[HEX_DIGITS] != ' ' || strchr(" *", line[HEX_DIGITS + 1]) == NULL ||
+    if (length <= NAME_AT || line[HEX_DIGITS] != ' ' ||
+        (line[HEX_DIGITS + 1] != ' ' && line[HEX_DIGITS + 1] != '*') ||
         memchr(line, '\0', length) != NULL) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "not a line of sha256sum");
     }
-    if (!cvm_hex_decode(line, HEX_DIGITS, out->digest.bytes, sizeof out->digest.bytes, err)) {
-        return false;
-    }
-    out->name = strndup(line + NAME_AT, length - NAME_AT);
-    return out->name != NULL ? true : cvm_fail_nomem(err, "file name", length);
+    *name = line + NAME_AT;
+    return cvm_hex_decode(line, HEX_DIGITS, digest->bytes, sizeof digest->bytes, err);
 }
 
-static bool append(struct cvm_checksums *list, struct cvm_checksum *item, struct cvm_error *err)
+static bool append(struct cvm_checksums *list, const struct cvm_sha256 *digest, const char *name,
+                   size_t length, struct cvm_error *err)
 {
-    if (cvm_checksums_find(list, item->name) != NULL) {
-        return cvm_fail(err, CVM_ERR_MALFORMED, "'%s' is listed twice", item->name);
-    }
     if (list->count == CVM_MAX_CHECKSUMS) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "more than %d files", CVM_MAX_CHECKSUMS);
     }
@@ -33,23 +30,28 @@ static bool append(struct cvm_checksums *list, struct cvm_checksum *item, struct
         return cvm_fail_nomem(err, "sha256sum.txt", (list->count + 1) * sizeof *grown);
     }
     list->items = grown;
-    list->items[list->count++] = *item;
-    item->name = NULL;
-    return true;
+    char *copy = strndup(name, length);
+    if (copy == NULL) {
+        return cvm_fail_nomem(err, "file name", length);
+    }
+    bool listed = cvm_checksums_find(list, copy) != NULL;
+    list->items[list->count++] = (struct cvm_checksum){ *digest, copy };
+    return listed ? cvm_fail(err, CVM_ERR_MALFORMED, "'%s' is listed twice", copy) : true;
 }
 
 bool cvm_checksums_parse(struct cvm_bytes text, struct cvm_checksums *out, struct cvm_error *err)
 {
-    CVM_CLEANUP(cvm_checksums_free) struct cvm_checksums list = { 0 };
+    CVM_CLEANUP(cvm_checksums_free)
+    struct cvm_checksums list = { 0 };
     const char *line = (const char *)text.data;
     size_t left = text.size;
     for (unsigned number = 1; left != 0; number++) {
         const char *newline = memchr(line, '\n', left);
         size_t length = newline == NULL ? left : (size_t)(newline - line);
-        struct cvm_checksum item = { 0 };
-        bool ok = parse_line(line, length, &item, err) && append(&list, &item, err);
-        free(item.name);
-        if (!ok) {
+        struct cvm_sha256 digest;
+        const char *name = NULL;
+        if (!parse_line(line, length, &digest, &name, err) ||
+            !append(&list, &digest, name, length - NAME_AT, err)) {
             return cvm_context(err, "sha256sum.txt: line %u", number);
         }
         size_t used = length + (newline != NULL);

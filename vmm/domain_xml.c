@@ -278,7 +278,8 @@ bool cvm_domain_xml_render(const struct cvm_machine *machine, const struct cvm_d
     autofragment struct fragment devices = { 0 };
     autofragment struct fragment cpu = { 0 };
     autofragment struct fragment console = { 0 };
-    CVM_CLEANUP(free_options) struct options o = { 0 };
+    CVM_CLEANUP(free_options)
+    struct options o = { 0 };
     char cpu_count[16];
     char memory_kib[32];
     snprintf(cpu_count, sizeof cpu_count, "%u", machine->cpu_count);

@@ -16,9 +16,9 @@ struct cvm_domain {
     const char *os_image_hash;
     const char *emulator;
     const char *firmware, *kernel, *initrd, *cmdline; /* absolute paths; text */
-    const char *rootfs;    /* absolute path; NULL where the machine has no such device */
-    const char *data_disk; /* absolute path */
-    const char *share_dir; /* absolute path */
+    const char *rootfs;     /* absolute path; NULL where the machine has no such device */
+    const char *data_disk;  /* absolute path */
+    const char *share_dir;  /* absolute path */
     const char *share_mode; /* 9p, vvfat */
     bool share_readonly;
     const struct cvm_volume *volumes;

@@ -95,17 +95,14 @@ bool cvm_host_load(const struct cvm_host_options *options, struct cvm_host *out,
     if (path != NULL && !decode(path, out, err)) {
         return false;
     }
-    out->libvirt_uri =
-        choose(options->connect, "CVM_CONNECT", out->libvirt_uri, "qemu:///system");
+    out->libvirt_uri = choose(options->connect, "CVM_CONNECT", out->libvirt_uri, "qemu:///system");
     out->image_dir =
         choose(options->image_dir, "CVM_IMAGE_DIR", out->image_dir, "/var/lib/cvm/images");
-    out->state_dir =
-        choose(options->state_dir, "CVM_STATE_DIR", out->state_dir, "/var/lib/cvm");
-    out->emulator = choose(options->emulator, "CVM_EMULATOR", out->emulator,
-                           "/usr/bin/qemu-system-x86_64");
+    out->state_dir = choose(options->state_dir, "CVM_STATE_DIR", out->state_dir, "/var/lib/cvm");
+    out->emulator =
+        choose(options->emulator, "CVM_EMULATOR", out->emulator, "/usr/bin/qemu-system-x86_64");
     out->accelerator = out->accelerator == NULL ? "kvm" : out->accelerator;
-    out->attestation_variant =
-        out->attestation_variant == NULL ? "auto" : out->attestation_variant;
+    out->attestation_variant = out->attestation_variant == NULL ? "auto" : out->attestation_variant;
     return true;
 }
 
@@ -125,7 +122,7 @@ static bool capture_version(const char *emulator, char *text, size_t size, struc
         return cvm_fail_errno(err, errno, "pipe");
     }
     cvm_autoclose int out = pipe_fds[0];
-    char *const argv[] = { (char *)(uintptr_t)emulator, (char *)(uintptr_t)"--version", NULL };
+    char *const argv[] = { (char *)(uintptr_t)emulator, (char *)(uintptr_t) "--version", NULL };
     posix_spawn_file_actions_t actions;
     pid_t pid = -1;
     posix_spawn_file_actions_init(&actions);
@@ -139,8 +136,8 @@ static bool capture_version(const char *emulator, char *text, size_t size, struc
     }
     size_t length = 0;
     ssize_t n;
-    while (length < size - 1 && ((n = read(out, text + length, size - 1 - length)) > 0 ||
-                                 (n < 0 && errno == EINTR))) {
+    while (length < size - 1 &&
+           ((n = read(out, text + length, size - 1 - length)) > 0 || (n < 0 && errno == EINTR))) {
         length += n > 0 ? (size_t)n : 0;
     }
     text[length] = '\0';

@@ -24,18 +24,21 @@ struct cvm_qemu_overrides {
 /* Keys of both the host's "qemu" object and a request's "overrides"; ends with a NULL key. */
 #define CVM_QEMU_OVERRIDE_FIELDS(base)                                                             \
     { "pic", CVM_JSON_BOOL, (base) + offsetof(struct cvm_qemu_overrides, pic) },                   \
-    { "smm", CVM_JSON_BOOL, (base) + offsetof(struct cvm_qemu_overrides, smm) },                   \
-    { "hotplug_off", CVM_JSON_BOOL, (base) + offsetof(struct cvm_qemu_overrides, hotplug_off) },   \
-    { "qemu_single_pass_add_pages", CVM_JSON_BOOL,                                                 \
-      (base) + offsetof(struct cvm_qemu_overrides, qemu_single_pass_add_pages) },                  \
-    { "pci_hole64_size", CVM_JSON_SIZE,                                                            \
-      (base) + offsetof(struct cvm_qemu_overrides, pci_hole64_size) },                             \
-    { "pciexbar_base", CVM_JSON_NUMBER,                                                            \
-      (base) + offsetof(struct cvm_qemu_overrides, pciexbar_base) },                               \
-    { "pci_window64_base", CVM_JSON_NUMBER,                                                        \
-      (base) + offsetof(struct cvm_qemu_overrides, pci_window64_base) },                           \
-    { "host_share_mode", CVM_JSON_STRING,                                                          \
-      (base) + offsetof(struct cvm_qemu_overrides, host_share_mode), .max = 16 }
+        { "smm", CVM_JSON_BOOL, (base) + offsetof(struct cvm_qemu_overrides, smm) },               \
+        { "hotplug_off", CVM_JSON_BOOL,                                                            \
+          (base) + offsetof(struct cvm_qemu_overrides, hotplug_off) },                             \
+        { "qemu_single_pass_add_pages", CVM_JSON_BOOL,                                             \
+          (base) + offsetof(struct cvm_qemu_overrides, qemu_single_pass_add_pages) },              \
+        { "pci_hole64_size", CVM_JSON_SIZE,                                                        \
+          (base) + offsetof(struct cvm_qemu_overrides, pci_hole64_size) },                         \
+        { "pciexbar_base", CVM_JSON_NUMBER,                                                        \
+          (base) + offsetof(struct cvm_qemu_overrides, pciexbar_base) },                           \
+        { "pci_window64_base", CVM_JSON_NUMBER,                                                    \
+          (base) + offsetof(struct cvm_qemu_overrides, pci_window64_base) },                       \
+    {                                                                                              \
+        "host_share_mode", CVM_JSON_STRING,                                                        \
+            (base) + offsetof(struct cvm_qemu_overrides, host_share_mode), .max = 16               \
+    }
 
 struct cvm_host {
     struct json_object *document; /* owned; strings borrow from it or live for ever */
@@ -52,7 +55,7 @@ struct cvm_host {
     const char *qgs_socket;
     const char *attestation_variant; /* auto, legacy, lite */
     struct cvm_opt_u64 guest_address_bits;
-    const char *run_as;              /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
+    const char *run_as; /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
     struct json_object *qemu_object;
     struct cvm_qemu_overrides qemu;
 };

@@ -37,14 +37,15 @@ static bool fail_libvirt(struct cvm_error *err, const char *what)
 {
     virErrorPtr last = virGetLastError();
     int code = last == NULL ? VIR_ERR_OK : last->code;
-    enum cvm_error_code mapped =
-        code == VIR_ERR_CONFIG_UNSUPPORTED ? CVM_ERR_UNSUPPORTED
-        : code == VIR_ERR_NO_MEMORY        ? CVM_ERR_NOMEM
-                                           : CVM_ERR_SYSTEM;
+    enum cvm_error_code mapped = code == VIR_ERR_CONFIG_UNSUPPORTED ? CVM_ERR_UNSUPPORTED
+                                 : code == VIR_ERR_NO_MEMORY        ? CVM_ERR_NOMEM
+                                                                    : CVM_ERR_SYSTEM;
     cvm_fail(err, mapped, "libvirt: %s: %s", what,
              last == NULL || last->message == NULL ? "no reason given" : last->message);
     for (char *p = err->msg; *p != '\0'; p++) { /* QEMU's own lines come within the message */
-        *p = *p == '\n' || *p == '\r' ? ' ' : *p;
+        if (*p == '\n' || *p == '\r') {
+            *p = ' ';
+        }
     }
     return false;
 }
@@ -187,10 +188,9 @@ static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cv
     if (embedded) {
         settle(h->connection);
     }
-    h->lifecycle = virConnectDomainEventRegisterAny(h->connection, NULL,
-                                                    VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                                    VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), h,
-                                                    NULL);
+    h->lifecycle =
+        virConnectDomainEventRegisterAny(h->connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), h, NULL);
     return h->lifecycle >= 0 ? true : fail_libvirt(err, "register for events");
 }
 
@@ -283,8 +283,7 @@ static bool require(struct cvm_hypervisor *h, const char *uuid, virDomainPtr *ou
     if (!lookup(h, uuid, out, err)) {
         return false;
     }
-    return *out != NULL ? true
-                        : cvm_fail(err, CVM_ERR_SYSTEM, "libvirt knows no domain %s", uuid);
+    return *out != NULL ? true : cvm_fail(err, CVM_ERR_SYSTEM, "libvirt knows no domain %s", uuid);
 }
 
 const char *cvm_domain_state_word(enum cvm_domain_state state)
@@ -385,8 +384,8 @@ bool cvm_hypervisor_forward(struct cvm_hypervisor *h, const char *uuid, unsigned
     /* The network back-end of alias ua-nicN is called hostua-nicN. */
     snprintf(command, sizeof command, "hostfwd_add hostua-nic%u %s:%s:%u-:%u", nic, protocol,
              address, host_port, guest_port);
-    if (virDomainQemuMonitorCommand(domain, command, &answer,
-                                    VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP) < 0) {
+    if (virDomainQemuMonitorCommand(domain, command, &answer, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP) <
+        0) {
         return fail_libvirt(err, command);
     }
     if (answer != NULL && *answer != '\0') { /* the monitor says nothing when all is well */
@@ -428,7 +427,7 @@ bool cvm_hypervisor_wait(struct cvm_hypervisor *h, const char *uuid, unsigned se
 {
     uint64_t start = now_ms();
     for (;;) {
-        enum cvm_domain_state state;
+        enum cvm_domain_state state = CVM_DOMAIN_ABSENT;
         if (!cvm_hypervisor_state(h, uuid, &state, err)) {
             return false;
         }
@@ -486,7 +485,7 @@ bool cvm_hypervisor_stop(struct cvm_hypervisor *h, const char *uuid, unsigned pa
                          bool *graceful, struct cvm_error *err)
 {
     enum { FORCED_PATIENCE = 30 };
-    enum cvm_domain_state state;
+    enum cvm_domain_state state = CVM_DOMAIN_ABSENT;
     *graceful = true;
     if (!cvm_hypervisor_state(h, uuid, &state, err) || !is_alive(state)) {
         return err->code == CVM_OK;

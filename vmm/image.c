@@ -198,7 +198,8 @@ static bool is_role(const struct cvm_bundle *b, enum cvm_bundle_role role, const
 }
 
 /* The open file for a name: the one that will be used, where the bundle uses it. */
-static bool open_listed(const struct cvm_bundle *b, const char *name, int *fd, struct cvm_error *err)
+static bool open_listed(const struct cvm_bundle *b, const char *name, int *fd,
+                        struct cvm_error *err)
 {
     for (int role = 0; role < CVM_BUNDLE_ROLES; role++) {
         if (is_role(b, (enum cvm_bundle_role)role, name)) {
@@ -247,7 +248,8 @@ static bool check_coverage(const struct cvm_bundle *b, const struct cvm_checksum
 bool cvm_bundle_verify(const struct cvm_bundle *b, bool measured_only,
                        cvm_bundle_progress *progress, struct cvm_error *err)
 {
-    CVM_CLEANUP(cvm_checksums_free) struct cvm_checksums list = { 0 };
+    CVM_CLEANUP(cvm_checksums_free)
+    struct cvm_checksums list = { 0 };
     if (!b->has_hash) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "image '%s': no sha256sum.txt to verify against",
                         b->path);

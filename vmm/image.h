@@ -57,7 +57,7 @@ struct cvm_bundle {
 /* A bundle with nothing in it, ready for cvm_bundle_free(). */
 #define CVM_BUNDLE_NONE                                                                            \
     {                                                                                              \
-        .dir_fd = -1, .files = {[0 ... CVM_BUNDLE_ROLES - 1] = { .fd = -1 } }                      \
+        .dir_fd = -1, .files = { [0 ... CVM_BUNDLE_ROLES - 1] = { .fd = -1 } }                     \
     }
 
 /*

@@ -52,8 +52,8 @@ bool cvm_json_parse(const char *what, struct cvm_bytes text, struct json_object 
                                                         : json_tokener_error_desc(why));
     }
     if (end < text.size && strspn(copy + end, " \t\r\n") != text.size - end) {
-        return cvm_fail(err, CVM_ERR_MALFORMED, "%s: something follows the JSON at offset %zu", what,
-                        end);
+        return cvm_fail(err, CVM_ERR_MALFORMED, "%s: something follows the JSON at offset %zu",
+                        what, end);
     }
     *out = cvm_steal(&root);
     return true;
@@ -160,7 +160,8 @@ static bool decode_field(const struct cvm_json_field *field, struct json_object 
         if (!json_object_is_type(value, json_type_boolean)) {
             return wrong_type(field, err);
         }
-        *(struct cvm_opt_bool *)slot = (struct cvm_opt_bool){ true, json_object_get_boolean(value) };
+        *(struct cvm_opt_bool *)slot =
+            (struct cvm_opt_bool){ true, json_object_get_boolean(value) };
         return true;
     case CVM_JSON_ARRAY:
         if (!json_object_is_type(value, json_type_array)) {
@@ -300,7 +301,8 @@ bool cvm_parse_size(const char *text, uint64_t *out)
 /* --- building --- */
 
 /* Adds a value to what is open, or makes it the root; takes it over in any case. */
-static void add(struct cvm_json_builder *b, const char *key, struct json_object *value, bool is_null)
+static void add(struct cvm_json_builder *b, const char *key, struct json_object *value,
+                bool is_null)
 {
     if (b->failed || (value == NULL && !is_null)) {
         b->failed = true;

@@ -178,20 +178,37 @@ static bool write_record(const struct cvm_launch_plan *plan, const struct cvm_la
 /* A sparse file: it takes room as the guest writes. */
 static bool make_disk(int dir_fd, uint64_t size, struct cvm_error *err)
 {
-    cvm_autoclose int fd = openat(dir_fd, "disk.raw", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    cvm_autoclose int fd =
+        openat(dir_fd, "disk.raw", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, (off_t)size) != 0) {
         return cvm_fail_errno(err, errno, "create disk of %llu bytes", (unsigned long long)size);
     }
     return true;
 }
 
+/* "+64055:+64055"; false for names, which libvirt understands as well. */
+static bool parse_owner(const char *owner, uid_t *uid, gid_t *gid)
+{
+    char *end;
+    if (owner[0] != '+') {
+        return false;
+    }
+    *uid = (uid_t)strtoul(owner + 1, &end, 10);
+    if (end == owner + 1 || strncmp(end, ":+", 2) != 0) {
+        return false;
+    }
+    const char *group = end + 2;
+    *gid = (gid_t)strtoul(group, &end, 10);
+    return end != group && *end == '\0';
+}
+
 /* QEMU may run as somebody else ("+64055:+64055"): what it writes must then be theirs. */
 static bool give_away(int dir_fd, const char *owner, struct cvm_error *err)
 {
     static const char *const written[] = { "disk.raw", "console.log" };
-    unsigned uid;
-    unsigned gid;
-    if (owner == NULL || geteuid() != 0 || sscanf(owner, "+%u:+%u", &uid, &gid) != 2) {
+    uid_t uid;
+    gid_t gid;
+    if (owner == NULL || geteuid() != 0 || !parse_owner(owner, &uid, &gid)) {
         return true;
     }
     for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
@@ -347,7 +364,8 @@ bool cvm_launch_preview(struct cvm_launch_plan *plan, struct cvm_launched *out,
 {
     cvm_autostore struct cvm_store store = { .fd = -1 };
     cvm_autofree char *guests = NULL;
-    CVM_CLEANUP(free_work) struct work w = { 0 };
+    CVM_CLEANUP(free_work)
+    struct work w = { 0 };
     if (!prepare(plan, &w, out, err)) {
         return false;
     }
@@ -380,7 +398,8 @@ bool cvm_launch(struct cvm_launch_plan *plan, struct cvm_launched *out, struct c
     cvm_autohypervisor struct cvm_hypervisor *h = NULL;
     cvm_autostore struct cvm_store store = { .fd = -1 };
     cvm_autoclaim struct cvm_claim claim = CVM_CLAIM_NONE;
-    CVM_CLEANUP(free_work) struct work w = { 0 };
+    CVM_CLEANUP(free_work)
+    struct work w = { 0 };
     const char *name = plan->request->name;
     if (!prepare(plan, &w, out, err) || !cvm_hypervisor_open(plan->host->libvirt_uri, &h, err) ||
         (!plan->request->no_tee.value && !check_tdx(h, plan->host, err)) ||

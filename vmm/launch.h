@@ -14,8 +14,8 @@
 struct cvm_launched {
     char uuid[CVM_UUID_SIZE];
     uint32_t cid;
-    char *directory;       /* owned; the directory it has, or would have */
-    struct cvm_buf xml;    /* the domain document, with a NUL */
+    char *directory;    /* owned; the directory it has, or would have */
+    struct cvm_buf xml; /* the domain document, with a NUL */
     bool vsock_stand_in;
 };
 

@@ -70,8 +70,8 @@ static bool build_tdx_measurement(struct cvm_launch_plan *plan, struct cvm_error
 static bool choose_attestation(struct cvm_launch_plan *plan, struct cvm_error *err)
 {
     const struct cvm_request *r = plan->request;
-    const char *wanted = r->attestation_variant != NULL ? r->attestation_variant
-                                                        : plan->host->attestation_variant;
+    const char *wanted =
+        r->attestation_variant != NULL ? r->attestation_variant : plan->host->attestation_variant;
     bool has_measurement = plan->bundle.measurement.len != 0;
     bool possible = has_measurement && cvm_compact_fits_memory(r->memory.value);
     if (has_measurement && !build_tdx_measurement(plan, err)) {
@@ -86,8 +86,7 @@ static bool choose_attestation(struct cvm_launch_plan *plan, struct cvm_error *e
                         "attestation_variant '%.32s' is none of 'auto', 'legacy', 'lite'", wanted);
     }
     if (strcmp(wanted, "lite") == 0 && !possible) {
-        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                        "attestation_variant 'lite' needs %s",
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "attestation_variant 'lite' needs %s",
                         has_measurement ? "exactly 2 GiB or at least 2816 MiB of memory"
                                         : "an image with measurement.tdx.cbor");
     }
@@ -175,7 +174,8 @@ static bool check_declared(const struct cvm_launch_plan *plan, struct cvm_error 
     struct cvm_machine declared;
     struct cvm_resolution ignored;
     cvm_autowarnings struct cvm_warnings repeated = { 0 };
-    CVM_CLEANUP(cvm_tdx_measurement_free) struct cvm_tdx_measurement m = { 0 };
+    CVM_CLEANUP(cvm_tdx_measurement_free)
+    struct cvm_tdx_measurement m = { 0 };
     if (!cvm_vm_config_decode_strict(plan->vm_config, &read, err) ||
         !cvm_machine_fill_platform(&read, &declared, err) ||
         (read.tdx_measurement != NULL && !cvm_tdx_measurement_decode(&read, &m, err))) {
@@ -192,9 +192,10 @@ static bool check_declared(const struct cvm_launch_plan *plan, struct cvm_error 
     }
     return cvm_machine_equal(&declared, &plan->machine)
                ? true
-               : cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                          "the vm_config does not describe the machine that would be launched; this "
-                          "machine cannot be declared");
+               : cvm_fail(
+                     err, CVM_ERR_UNSUPPORTED,
+                     "the vm_config does not describe the machine that would be launched; this "
+                     "machine cannot be declared");
 }
 
 bool cvm_launch_plan_resolve(const struct cvm_request *request, const struct cvm_host *host,

@@ -22,11 +22,14 @@ struct cvm_launch_plan {
     struct cvm_machine machine;
     struct cvm_resolution resolution;
     struct cvm_warnings warnings;
-    struct json_object *vm_config; /* owned: the document */
+    struct json_object *vm_config;      /* owned: the document */
     struct cvm_expectation expectation; /* after cvm_launch_plan_measure() */
 };
 
-#define CVM_LAUNCH_PLAN_NONE { .bundle = CVM_BUNDLE_NONE }
+#define CVM_LAUNCH_PLAN_NONE                                                                       \
+    {                                                                                              \
+        .bundle = CVM_BUNDLE_NONE                                                                  \
+    }
 #define cvm_autoplan CVM_CLEANUP(cvm_launch_plan_free)
 
 /*

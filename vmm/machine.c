@@ -33,8 +33,8 @@ const char *cvm_page_add_order_word(enum cvm_page_add_order order)
 }
 
 /* Which of two words it is. */
-static bool parse_word(const char *key, const char *text, const char *const words[2],
-                       unsigned *out, struct cvm_error *err)
+static bool parse_word(const char *key, const char *text, const char *const words[2], unsigned *out,
+                       struct cvm_error *err)
 {
     for (unsigned i = 0; i < 2; i++) {
         if (strcmp(words[i], text) == 0) {
@@ -95,8 +95,8 @@ static bool check_share_mode(const char *mode, struct cvm_error *err)
             return true;
         }
     }
-    return cvm_fail(err, CVM_ERR_MALFORMED, "host_share_mode is '%.32s', not '9p', 'vvfat' or 'vhd'",
-                    mode);
+    return cvm_fail(err, CVM_ERR_MALFORMED,
+                    "host_share_mode is '%.32s', not '9p', 'vvfat' or 'vhd'", mode);
 }
 
 /* How many virtio disks the root file system makes: 1, or 0 where it is a CD-ROM or none. */
@@ -165,10 +165,10 @@ bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_ma
         .tpm = config->swtpm.value,
         .hotplug_off = config->hotplug_off.value,
         .pci_hole64_size = config->pci_hole64_size.value,
-        .pciexbar_base = config->pciexbar_base.set ? config->pciexbar_base.value
-                                                   : CVM_PCIEXBAR_BASE,
-        .pci_window64_base = config->pci_window64_base.set ? config->pci_window64_base.value
-                                                           : CVM_PCI_WINDOW64_BASE,
+        .pciexbar_base =
+            config->pciexbar_base.set ? config->pciexbar_base.value : CVM_PCIEXBAR_BASE,
+        .pci_window64_base =
+            config->pci_window64_base.set ? config->pci_window64_base.value : CVM_PCI_WINDOW64_BASE,
     };
     if (!check_required(config, err) || !check_unsupported(config, err) ||
         !check_share_mode(config->host_share_mode, err) ||
@@ -178,7 +178,7 @@ bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_ma
     }
     m.pic = config->pic.set ? config->pic.value : cvm_qemu_default_pic(m.qemu);
     m.interrupt_trigger = cvm_qemu_default_trigger(m.qemu);
-    unsigned trigger;
+    unsigned trigger = 0;
     if (config->interrupt_trigger != NULL) {
         if (!parse_word("interrupt_trigger", config->interrupt_trigger, trigger_words, &trigger,
                         err)) {
@@ -196,9 +196,8 @@ bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_ma
 /* --- firmware and kernel --- */
 
 static bool resolve_kernel_header(const struct cvm_vm_config *config,
-                                  const struct cvm_measure_evidence *e,
-                                  struct cvm_machine *machine, struct cvm_resolution *out,
-                                  struct cvm_error *err)
+                                  const struct cvm_measure_evidence *e, struct cvm_machine *machine,
+                                  struct cvm_resolution *out, struct cvm_error *err)
 {
     const char *word = e->kernel_header_option;
     out->kernel_header_source = "option";
@@ -215,7 +214,7 @@ static bool resolve_kernel_header(const struct cvm_vm_config *config,
         out->kernel_header_source = "qemu_version";
         return true;
     }
-    unsigned header;
+    unsigned header = 0;
     if (!parse_word("kernel_header", word, kernel_header_words, &header, err)) {
         return false;
     }
@@ -228,7 +227,7 @@ static bool resolve_page_add_order(const struct cvm_vm_config *config,
                                    struct cvm_machine *machine, struct cvm_resolution *out,
                                    struct cvm_warnings *warnings, struct cvm_error *err)
 {
-    unsigned order;
+    unsigned order = 0;
     if (e->page_add_order_option != NULL) {
         out->page_add_order_source = "option";
         if (!parse_word("--page-add-order", e->page_add_order_option, page_add_order_words, &order,

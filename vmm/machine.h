@@ -38,9 +38,9 @@ CVM_MUST_CHECK bool cvm_machine_fill_platform(const struct cvm_vm_config *config
 struct cvm_measure_evidence {
     const struct cvm_bundle *bundle;   /* NULL where none is at hand */
     const struct cvm_compact *compact; /* NULL where vm_config carries none */
-    bool declared;            /* config is a vm_config to be verified, not our own resolving */
-    bool no_tee;              /* the guest runs without TDX */
-    const char *variant_option;        /* --ovmf-variant; NULL */
+    bool declared;              /* config is a vm_config to be verified, not our own resolving */
+    bool no_tee;                /* the guest runs without TDX */
+    const char *variant_option; /* --ovmf-variant; NULL */
     const char *page_add_order_option; /* --page-add-order: single-pass, two-pass; NULL */
     const char *kernel_header_option;  /* --kernel-header: rewritten, as-is; NULL */
 };
@@ -58,7 +58,6 @@ CVM_MUST_CHECK bool cvm_machine_fill_firmware(const struct cvm_vm_config *config
                                               const struct cvm_measure_evidence *evidence,
                                               struct cvm_machine *machine,
                                               struct cvm_resolution *out,
-                                              struct cvm_warnings *warnings,
-                                              struct cvm_error *err);
+                                              struct cvm_warnings *warnings, struct cvm_error *err);
 
 #endif

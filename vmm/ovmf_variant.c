@@ -72,8 +72,8 @@ static bool use_name(const char *name, const char *rule, struct cvm_variant *out
     const struct cvm_layout *layout = cvm_layout_find(name);
     if (layout == NULL) {
         return cvm_fail(err, CVM_ERR_MALFORMED,
-                        "ovmf_variant '%.64s' from %s is not known; known are %s and %s", name, rule,
-                        cvm_layout_at(0)->name, cvm_layout_at(1)->name);
+                        "ovmf_variant '%.64s' from %s is not known; known are %s and %s", name,
+                        rule, cvm_layout_at(0)->name, cvm_layout_at(1)->name);
     }
     *out = (struct cvm_variant){ .layout = layout, .rule = rule, .source = rule };
     return true;
@@ -110,8 +110,10 @@ static bool use_version(const char *text, struct cvm_warnings *w, bool *found,
         return true;
     }
     if (!cvm_image_version_parse(text, &version)) {
-        cvm_warn(w, "metadata.json: version '%.64s' is not MAJOR.MINOR.PATCH[.SUFFIX] and was not "
-                    "used to infer ovmf_variant", text);
+        cvm_warn(w,
+                 "metadata.json: version '%.64s' is not MAJOR.MINOR.PATCH[.SUFFIX] and was not "
+                 "used to infer ovmf_variant",
+                 text);
         return true;
     }
     *found = true;
@@ -119,8 +121,10 @@ static bool use_version(const char *text, struct cvm_warnings *w, bool *found,
         return false;
     }
     out->source = "metadata";
-    cvm_warn(w, "ovmf_variant %s was inferred from version %.64s in metadata.json, to which there "
-                "are exceptions; " HOW_TO_DECLARE, out->layout->name, text);
+    cvm_warn(w,
+             "ovmf_variant %s was inferred from version %.64s in metadata.json, to which there "
+             "are exceptions; " HOW_TO_DECLARE,
+             out->layout->name, text);
     return true;
 }
 

@@ -22,7 +22,7 @@ struct cvm_variant_evidence {
 
 struct cvm_variant {
     const struct cvm_layout *layout;
-    const char *rule; /* option, vm_config, metadata, measurement, version, image-name, default */
+    const char *rule;   /* option, vm_config, metadata, measurement, version, image-name, default */
     const char *source; /* the same, but metadata for the rule version: where the value stands */
 };
 
@@ -34,8 +34,8 @@ struct cvm_variant {
  *         ones), or a vm_config contradicts the compact measurement it carries.
  */
 CVM_MUST_CHECK bool cvm_ovmf_variant_resolve(const struct cvm_variant_evidence *evidence,
-                                             struct cvm_warnings *warnings,
-                                             struct cvm_variant *out, struct cvm_error *err);
+                                             struct cvm_warnings *warnings, struct cvm_variant *out,
+                                             struct cvm_error *err);
 
 /* An image version MAJOR.MINOR.PATCH with an optional .SUFFIX, which is dropped. */
 struct cvm_image_version {

@@ -102,11 +102,10 @@ void cvm_report_print(const struct cvm_report *r, struct cvm_buf *out)
                    r->os_image_hash == NULL ? "unknown" : r->os_image_hash);
     for (uint32_t i = 0; i < e->events.num_events; i++) {
         const struct cvm_event *event = &e->events.events[i];
-        cvm_put_format(out, "rtmr%u  %-30s %s%s%s\n", event->rtmr, event->name,
-                       cvm_sha384_text(&event->digest).text,
-                       event->source == CVM_DIGEST_COMPUTED ? "" : "  ",
-                       event->source == CVM_DIGEST_COMPUTED ? ""
-                                                            : cvm_digest_source_word(event->source));
+        cvm_put_format(
+            out, "rtmr%u  %-30s %s%s%s\n", event->rtmr, event->name,
+            cvm_sha384_text(&event->digest).text, event->source == CVM_DIGEST_COMPUTED ? "" : "  ",
+            event->source == CVM_DIGEST_COMPUTED ? "" : cvm_digest_source_word(event->source));
     }
 }
 

@@ -11,8 +11,8 @@ struct cvm_report {
     const struct cvm_machine *machine;
     const struct cvm_resolution *resolution;
     const struct cvm_expectation *expectation;
-    const char *os_image_hash;       /* NULL where it is not known */
-    struct json_object *vm_config;   /* as measured */
+    const char *os_image_hash;     /* NULL where it is not known */
+    struct json_object *vm_config; /* as measured */
     const struct cvm_warnings *warnings;
 };
 

@@ -195,7 +195,8 @@ static bool check_values(const struct cvm_request *r, struct cvm_error *err)
         return false;
     }
     if (!cvm_json_is_string(r->app_compose) && !cvm_json_is_object(r->app_compose)) {
-        return cvm_fail(err, CVM_ERR_MALFORMED, "key 'app_compose' is neither a path nor an object");
+        return cvm_fail(err, CVM_ERR_MALFORMED,
+                        "key 'app_compose' is neither a path nor an object");
     }
     if (r->app_id != NULL && !cvm_hex_decode(r->app_id, 40, app_id, sizeof app_id, err)) {
         return cvm_context(err, "key 'app_id'");

@@ -10,7 +10,12 @@
 
 enum { CVM_MAX_NETWORKS = 16, CVM_MAX_PORTS = 64, CVM_MAX_VOLUMES = 16, CVM_MAX_NAME = 63 };
 
-enum cvm_network_mode { CVM_NETWORK_USER, CVM_NETWORK_BRIDGE, CVM_NETWORK_NETWORK, CVM_NETWORK_DIRECT };
+enum cvm_network_mode {
+    CVM_NETWORK_USER,
+    CVM_NETWORK_BRIDGE,
+    CVM_NETWORK_NETWORK,
+    CVM_NETWORK_DIRECT
+};
 
 /* A NIC. */
 struct cvm_network {

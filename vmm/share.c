@@ -27,7 +27,8 @@ static bool load_app_compose(const struct cvm_request *r, struct cvm_share *out,
 static bool load_optional(const char *key, const char *path, struct cvm_buf *out,
                           struct cvm_error *err)
 {
-    return path == NULL || cvm_file_load(path, MAX_USER_FILE, out, err) || cvm_context(err, "%s", key);
+    return path == NULL || cvm_file_load(path, MAX_USER_FILE, out, err) ||
+           cvm_context(err, "%s", key);
 }
 
 static void put_urls(struct cvm_json_builder *b, const char *key, struct json_object *mine,
@@ -97,10 +98,8 @@ bool cvm_share_write(const struct cvm_share *share, int dir_fd, struct cvm_error
         const char *name;
         const struct cvm_buf *contents;
     } files[] = {
-        { "app-compose.json", &share->app_compose },
-        { ".sys-config.json", &share->sys_config },
-        { ".user-config", &share->user_config },
-        { ".encrypted-env", &share->encrypted_env },
+        { "app-compose.json", &share->app_compose }, { ".sys-config.json", &share->sys_config },
+        { ".user-config", &share->user_config },     { ".encrypted-env", &share->encrypted_env },
         { ".instance_info", &share->instance_info },
     };
     if (mkdirat(dir_fd, "shared", 0755) != 0) {

@@ -160,8 +160,10 @@ static bool add_name(struct cvm_names *names, const char *name, struct cvm_error
 
 bool cvm_store_list(const struct cvm_store *s, struct cvm_names *out, struct cvm_error *err)
 {
-    CVM_CLEANUP(cvm_names_free) struct cvm_names names = { 0 };
-    CVM_CLEANUP(close_directory) DIR *dir = read_directory(s->fd);
+    CVM_CLEANUP(cvm_names_free)
+    struct cvm_names names = { 0 };
+    CVM_CLEANUP(close_directory)
+    DIR *dir = read_directory(s->fd);
     if (dir == NULL) {
         return cvm_fail_errno(err, errno, "read directory '%s'", s->path);
     }
@@ -196,7 +198,8 @@ void cvm_names_free(struct cvm_names *names)
 static bool empty_directory(int fd, unsigned depth, struct cvm_error *err)
 {
     enum { MAX_DEPTH = 64 };
-    CVM_CLEANUP(close_directory) DIR *dir = read_directory(fd);
+    CVM_CLEANUP(close_directory)
+    DIR *dir = read_directory(fd);
     if (dir == NULL || depth == MAX_DEPTH) {
         return cvm_fail_errno(err, dir == NULL ? errno : ELOOP, "read directory");
     }
@@ -228,8 +231,9 @@ static bool delete_tree(int dir_fd, const char *name, struct cvm_error *err)
     if (!empty_directory(fd, 0, err)) {
         return cvm_context(err, "'%s'", name);
     }
-    return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 ? true
-                                                     : cvm_fail_errno(err, errno, "delete '%s'", name);
+    return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0
+               ? true
+               : cvm_fail_errno(err, errno, "delete '%s'", name);
 }
 
 bool cvm_store_delete(const struct cvm_store *s, const char *name, struct cvm_error *err)
@@ -263,7 +267,8 @@ static bool lock_store(const struct cvm_store *s, int *out, struct cvm_error *er
 static bool mark_cids(const struct cvm_store *s, uint32_t first, uint32_t count, bool *taken,
                       struct cvm_error *err)
 {
-    CVM_CLEANUP(cvm_names_free) struct cvm_names names = { 0 };
+    CVM_CLEANUP(cvm_names_free)
+    struct cvm_names names = { 0 };
     if (!cvm_store_list(s, &names, err)) {
         return false;
     }
@@ -310,7 +315,8 @@ static bool has_suffix(const char *text, const char *suffix)
 /* What a launch that was killed left behind; nobody else makes one while we hold the lock. */
 static void sweep(const struct cvm_store *s)
 {
-    CVM_CLEANUP(close_directory) DIR *dir = read_directory(s->fd);
+    CVM_CLEANUP(close_directory)
+    DIR *dir = read_directory(s->fd);
     for (const struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         if (entry->d_name[0] == '.' && has_suffix(entry->d_name, ".new")) {
             struct cvm_error ignored = { 0 };

@@ -54,7 +54,10 @@ struct cvm_vm {
     struct cvm_vm_record record;
 };
 
-#define CVM_VM_NONE { .fd = -1 }
+#define CVM_VM_NONE                                                                                \
+    {                                                                                              \
+        .fd = -1                                                                                   \
+    }
 #define cvm_autovm CVM_CLEANUP(cvm_vm_close)
 
 /*
@@ -82,14 +85,17 @@ void cvm_names_free(struct cvm_names *names);
 /* A launch's claim on a name and a CID, and the directory in the making. */
 struct cvm_claim {
     const struct cvm_store *store;
-    int lock;            /* of the whole store, held from claim to commit */
-    char temporary[96];  /* name of the directory in the making */
-    const char *name;    /* borrowed */
-    int fd;              /* of that directory; -1 before it is made */
+    int lock;           /* of the whole store, held from claim to commit */
+    char temporary[96]; /* name of the directory in the making */
+    const char *name;   /* borrowed */
+    int fd;             /* of that directory; -1 before it is made */
     uint32_t cid;
 };
 
-#define CVM_CLAIM_NONE { .lock = -1, .fd = -1 }
+#define CVM_CLAIM_NONE                                                                             \
+    {                                                                                              \
+        .lock = -1, .fd = -1                                                                       \
+    }
 #define cvm_autoclaim CVM_CLEANUP(cvm_claim_drop)
 
 /*

@@ -46,9 +46,9 @@ static bool put_value(const struct cvm_template_value *v, bool markup, struct cv
         cvm_put_text(out, text);
         return true;
     }
-    return put_escaped(out, text) ? true
-                                  : cvm_fail(err, CVM_ERR_MALFORMED,
-                                             "value '%s' has a control character", v->name);
+    return put_escaped(out, text)
+               ? true
+               : cvm_fail(err, CVM_ERR_MALFORMED, "value '%s' has a control character", v->name);
 }
 
 static const struct cvm_template_value *find_value(const struct cvm_template_value *values,

@@ -87,8 +87,8 @@ static bool check_identity(const char *os_image_hash, const struct cvm_buf *chec
     if (os_image_hash == NULL) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "key 'os_image_hash' is missing");
     }
-    if (!cvm_hex_decode(os_image_hash, strlen(os_image_hash), declared.bytes,
-                        sizeof declared.bytes, err)) {
+    if (!cvm_hex_decode(os_image_hash, strlen(os_image_hash), declared.bytes, sizeof declared.bytes,
+                        err)) {
         return cvm_context(err, "key 'os_image_hash'");
     }
     if (!cvm_sha256(checksum_file->data, checksum_file->len, &actual, err)) {
@@ -96,12 +96,14 @@ static bool check_identity(const char *os_image_hash, const struct cvm_buf *chec
     }
     return memcmp(&declared, &actual, sizeof actual) == 0
                ? true
-               : cvm_fail(err, CVM_ERR_MISMATCH, "os_image_hash is not the SHA-256 of checksum_file");
+               : cvm_fail(err, CVM_ERR_MISMATCH,
+                          "os_image_hash is not the SHA-256 of checksum_file");
 }
 
 static bool check_listed(const struct cvm_tdx_measurement *m, struct cvm_error *err)
 {
-    CVM_CLEANUP(cvm_checksums_free) struct cvm_checksums list = { 0 };
+    CVM_CLEANUP(cvm_checksums_free)
+    struct cvm_checksums list = { 0 };
     struct cvm_sha256 digest;
     struct cvm_bytes text = { m->checksum_file.data, m->checksum_file.len };
     if (!cvm_checksums_parse(text, &list, err) ||

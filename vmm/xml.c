@@ -33,7 +33,8 @@ bool cvm_xml_matches(const char *xml, const char *xpath, bool *out, struct cvm_e
     if (doc == NULL) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "libvirt's answer is not XML");
     }
-    CVM_CLEANUP(free_context) xmlXPathContextPtr context = xmlXPathNewContext(doc);
+    CVM_CLEANUP(free_context)
+    xmlXPathContextPtr context = xmlXPathNewContext(doc);
     CVM_CLEANUP(free_result)
     xmlXPathObjectPtr result =
         context == NULL ? NULL : xmlXPathEvalExpression((const xmlChar *)xpath, context);

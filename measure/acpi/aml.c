@@ -177,8 +177,8 @@ void aml_eisaid(struct aml *a, const char *id)
         aml_break(a, "a bad EISA identifier");
         return;
     }
-    unsigned vendor = (unsigned)(id[0] - 0x40) << 10 | (unsigned)(id[1] - 0x40) << 5 |
-                      (unsigned)(id[2] - 0x40);
+    unsigned vendor =
+        (unsigned)(id[0] - 0x40) << 10 | (unsigned)(id[1] - 0x40) << 5 | (unsigned)(id[2] - 0x40);
     const uint8_t bytes[] = { OP_DWORD, (uint8_t)(vendor >> 8), (uint8_t)vendor, product[0],
                               product[1] };
     cvm_put_bytes(a->out, bytes, sizeof bytes);

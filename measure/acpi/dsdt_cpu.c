@@ -14,7 +14,10 @@ static void put_controller(struct dsdt *d)
         { "CEJF", 1 }, { NULL, 40 },  { "CCMD", 8 }, { 0 },
     };
     static const struct aml_field_entry words[] = {
-        { "CSEL", 32 }, { NULL, 64 }, { "CDAT", 32 }, { 0 },
+        { "CSEL", 32 },
+        { NULL, 64 },
+        { "CDAT", 32 },
+        { 0 },
     };
     enum { BASE = 0xcd8, LENGTH = 12 };
     struct aml *a = &d->aml;
@@ -72,11 +75,12 @@ static void put_scan_round(struct dsdt *d)
 {
     struct aml *a = &d->aml;
     bool list = d->profile->cpu_eject_list;
-    aml_asl(a, "While (LAnd (LEqual (Local0, One), LLess (Local3, %u))) {"
-               "    Store (Zero, Local0)"
-               "    Store (Local3, " PRES "CSEL)"
-               "    Store (Zero, " PRES "CCMD)"
-               "    If (LLess (" PRES "CDAT, Local3)) { Break }",
+    aml_asl(a,
+            "While (LAnd (LEqual (Local0, One), LLess (Local3, %u))) {"
+            "    Store (Zero, Local0)"
+            "    Store (Local3, " PRES "CSEL)"
+            "    Store (Zero, " PRES "CCMD)"
+            "    If (LLess (" PRES "CDAT, Local3)) { Break }",
             d->machine->cpu_count);
     aml_asl(a, list ? "If (LOr (LEqual (Local1, 0xFF), LEqual (Local5, 0xFF))) {"
                     : "If (LEqual (Local1, 0xFF)) {");

@@ -22,19 +22,20 @@ static void put_osc_method(struct dsdt *d)
     struct aml *a = &d->aml;
     unsigned granted = d->machine->hotplug_off ? 0x1f : 0x1e;
     aml_method(a, "_OSC", 4, AML_NOT_SERIALIZED);
-    aml_asl(a, "CreateDWordField (Arg3, Zero, CDW1)"
-               "If (LEqual (Arg0, ToUUID (\"33db4d5b-1ff7-401c-9657-7441c03dd766\"))) {"
-               "    CreateDWordField (Arg3, 4, CDW2)"
-               "    CreateDWordField (Arg3, 8, CDW3)"
-               "    Store (CDW3, Local0)"
-               "    And (Local0, %u, Local0)"
-               "    If (LNot (LEqual (Arg1, One))) { Or (CDW1, 0x08, CDW1) }"
-               "    If (LNot (LEqual (CDW3, Local0))) { Or (CDW1, 0x10, CDW1) }"
-               "    Store (Local0, CDW3)"
-               "} Else {"
-               "    Or (CDW1, 0x04, CDW1)"
-               "}"
-               "Return (Arg3) }",
+    aml_asl(a,
+            "CreateDWordField (Arg3, Zero, CDW1)"
+            "If (LEqual (Arg0, ToUUID (\"33db4d5b-1ff7-401c-9657-7441c03dd766\"))) {"
+            "    CreateDWordField (Arg3, 4, CDW2)"
+            "    CreateDWordField (Arg3, 8, CDW3)"
+            "    Store (CDW3, Local0)"
+            "    And (Local0, %u, Local0)"
+            "    If (LNot (LEqual (Arg1, One))) { Or (CDW1, 0x08, CDW1) }"
+            "    If (LNot (LEqual (CDW3, Local0))) { Or (CDW1, 0x10, CDW1) }"
+            "    Store (Local0, CDW3)"
+            "} Else {"
+            "    Or (CDW1, 0x04, CDW1)"
+            "}"
+            "Return (Arg3) }",
             granted);
 }
 
@@ -168,11 +169,11 @@ static void put_slot_dsm(struct dsdt *d)
     aml_asl(a, "If (LEqual (Arg2, 7)) {");
     aml_asl(a, d->profile->pdsm_empty_pair
                    ? ACPI_INDEX_OF_ARG4
-                     "Store (Package (2) { }, Local0)"
-                     "If (LNot (LOr (LEqual (Local2, Zero), LEqual (Local2, 0xFFFFFFFF)))) {"
-                     "    Store (Local2, Index (Local0, Zero, Zero))"
-                     "    Store (\"\", Index (Local0, One, Zero))"
-                     "}"
+                   "Store (Package (2) { }, Local0)"
+                   "If (LNot (LOr (LEqual (Local2, Zero), LEqual (Local2, 0xFFFFFFFF)))) {"
+                   "    Store (Local2, Index (Local0, Zero, Zero))"
+                   "    Store (\"\", Index (Local0, One, Zero))"
+                   "}"
                    : "Store (Package (2) { Zero, \"\" }, Local0)" ACPI_INDEX_OF_ARG4
                      "Store (Local2, Index (Local0, Zero, Zero))");
     aml_asl(a, "Return (Local0) } }");

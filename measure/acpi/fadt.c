@@ -85,32 +85,32 @@ void acpi_build_fadt(struct acpi_build *b)
     bool smm = b->machine->smm;
 
     acpi_table_begin(b, "FACP", 3);
-    acpi_put_pointer(b, b->facs, 4);       /* FIRMWARE_CTRL */
-    acpi_put_pointer(b, b->dsdt, 4);       /* DSDT */
-    cvm_put_u8(t, 1);                      /* reserved; INT_MODEL in ACPI 1.0 */
-    cvm_put_u8(t, 0);                      /* Preferred_PM_Profile: unspecified */
-    cvm_put_le(t, SCI_IRQ, 2);             /* SCI_INT */
-    cvm_put_le(t, smm ? APM_PORT : 0, 4);  /* SMI_CMD */
-    cvm_put_u8(t, smm ? 2 : 0);            /* ACPI_ENABLE */
-    cvm_put_u8(t, smm ? 3 : 0);            /* ACPI_DISABLE */
-    cvm_put_u8(t, 0);                      /* S4BIOS_REQ */
-    cvm_put_u8(t, 0);                      /* PSTATE_CNT */
+    acpi_put_pointer(b, b->facs, 4);      /* FIRMWARE_CTRL */
+    acpi_put_pointer(b, b->dsdt, 4);      /* DSDT */
+    cvm_put_u8(t, 1);                     /* reserved; INT_MODEL in ACPI 1.0 */
+    cvm_put_u8(t, 0);                     /* Preferred_PM_Profile: unspecified */
+    cvm_put_le(t, SCI_IRQ, 2);            /* SCI_INT */
+    cvm_put_le(t, smm ? APM_PORT : 0, 4); /* SMI_CMD */
+    cvm_put_u8(t, smm ? 2 : 0);           /* ACPI_ENABLE */
+    cvm_put_u8(t, smm ? 3 : 0);           /* ACPI_DISABLE */
+    cvm_put_u8(t, 0);                     /* S4BIOS_REQ */
+    cvm_put_u8(t, 0);                     /* PSTATE_CNT */
     put_legacy_blocks(t);
-    cvm_put_le(t, 0xfff, 2);               /* P_LVL2_LAT: no C2 */
-    cvm_put_le(t, 0xfff, 2);               /* P_LVL3_LAT: no C3 */
-    cvm_put_zeros(t, 4);                   /* FLUSH_SIZE, FLUSH_STRIDE */
-    cvm_put_zeros(t, 2);                   /* DUTY_OFFSET, DUTY_WIDTH */
-    cvm_put_zeros(t, 2);                   /* DAY_ALRM, MON_ALRM */
-    cvm_put_u8(t, 0x32);                   /* CENTURY */
-    cvm_put_le(t, 1 << 1, 2);              /* IAPC_BOOT_ARCH: 8042 present */
-    cvm_put_u8(t, 0);                      /* Reserved */
+    cvm_put_le(t, 0xfff, 2);                /* P_LVL2_LAT: no C2 */
+    cvm_put_le(t, 0xfff, 2);                /* P_LVL3_LAT: no C3 */
+    cvm_put_zeros(t, 4);                    /* FLUSH_SIZE, FLUSH_STRIDE */
+    cvm_put_zeros(t, 2);                    /* DUTY_OFFSET, DUTY_WIDTH */
+    cvm_put_zeros(t, 2);                    /* DAY_ALRM, MON_ALRM */
+    cvm_put_u8(t, 0x32);                    /* CENTURY */
+    cvm_put_le(t, 1 << 1, 2);               /* IAPC_BOOT_ARCH: 8042 present */
+    cvm_put_u8(t, 0);                       /* Reserved */
     cvm_put_le(t, flags_of(b->machine), 4); /* Flags */
-    put_io_register(t, 8, RESET_PORT);     /* RESET_REG */
-    cvm_put_u8(t, 0x0f);                   /* RESET_VALUE */
-    cvm_put_zeros(t, 2);                   /* ARM_BOOT_ARCH */
-    cvm_put_u8(t, 0);                      /* FADT Minor Version */
-    cvm_put_zeros(t, 8);                   /* X_FIRMWARE_CTRL */
-    acpi_put_pointer(b, b->dsdt, 8);       /* X_DSDT */
+    put_io_register(t, 8, RESET_PORT);      /* RESET_REG */
+    cvm_put_u8(t, 0x0f);                    /* RESET_VALUE */
+    cvm_put_zeros(t, 2);                    /* ARM_BOOT_ARCH */
+    cvm_put_u8(t, 0);                       /* FADT Minor Version */
+    cvm_put_zeros(t, 8);                    /* X_FIRMWARE_CTRL */
+    acpi_put_pointer(b, b->dsdt, 8);        /* X_DSDT */
     put_extended_blocks(t);
     acpi_table_list(b, acpi_table_end(b));
 }

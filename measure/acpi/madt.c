@@ -16,10 +16,10 @@ enum {
 void acpi_put_local_apic(struct cvm_buf *t, uint8_t cpu)
 {
     cvm_put_u8(t, TYPE_LOCAL_APIC);
-    cvm_put_u8(t, 8);     /* Length */
-    cvm_put_u8(t, cpu);   /* ACPI Processor UID */
-    cvm_put_u8(t, cpu);   /* APIC ID */
-    cvm_put_le(t, 1, 4);  /* Flags: enabled */
+    cvm_put_u8(t, 8);    /* Length */
+    cvm_put_u8(t, cpu);  /* ACPI Processor UID */
+    cvm_put_u8(t, cpu);  /* APIC ID */
+    cvm_put_le(t, 1, 4); /* Flags: enabled */
 }
 
 static void put_io_apic(struct cvm_buf *t)

@@ -36,8 +36,7 @@ struct acpi_profile {
  * @param extrapolated  set to whether no binary of this series was ever compared.
  * @return NULL with CVM_ERR_UNSUPPORTED for a version older than the oldest row.
  */
-CVM_MUST_CHECK const struct acpi_profile *acpi_profile_for(struct cvm_qemu_version version,
-                                                           bool *extrapolated,
-                                                           struct cvm_error *err);
+CVM_MUST_CHECK const struct acpi_profile *
+acpi_profile_for(struct cvm_qemu_version version, bool *extrapolated, struct cvm_error *err);
 
 #endif

@@ -58,12 +58,12 @@ void acpi_table_begin(struct acpi_build *b, const char *signature, uint8_t revis
     cvm_put_bytes(&b->tables, signature, 4);
     cvm_put_le(&b->tables, 0, 4); /* Length: acpi_table_end() */
     cvm_put_u8(&b->tables, revision);
-    cvm_put_u8(&b->tables, 0);               /* Checksum: the loader */
-    cvm_put_text(&b->tables, "BOCHS ");      /* OEMID */
-    cvm_put_text(&b->tables, "BXPC    ");    /* OEM Table ID */
-    cvm_put_le(&b->tables, 1, 4);            /* OEM Revision */
-    cvm_put_text(&b->tables, "BXPC");        /* Creator ID */
-    cvm_put_le(&b->tables, 1, 4);            /* Creator Revision */
+    cvm_put_u8(&b->tables, 0);            /* Checksum: the loader */
+    cvm_put_text(&b->tables, "BOCHS ");   /* OEMID */
+    cvm_put_text(&b->tables, "BXPC    "); /* OEM Table ID */
+    cvm_put_le(&b->tables, 1, 4);         /* OEM Revision */
+    cvm_put_text(&b->tables, "BXPC");     /* Creator ID */
+    cvm_put_le(&b->tables, 1, 4);         /* Creator Revision */
 }
 
 uint32_t acpi_table_end(struct acpi_build *b)
@@ -96,12 +96,12 @@ void acpi_build_facs(struct acpi_build *b)
 void acpi_build_mcfg(struct acpi_build *b)
 {
     acpi_table_begin(b, "MCFG", 1);
-    cvm_put_zeros(&b->tables, 8);                             /* Reserved */
-    cvm_put_le(&b->tables, b->machine->pciexbar_base, 8);     /* Base Address */
-    cvm_put_le(&b->tables, 0, 2);                             /* PCI Segment Group */
-    cvm_put_u8(&b->tables, 0);                                /* Start Bus Number */
-    cvm_put_u8(&b->tables, 255);                              /* End Bus Number */
-    cvm_put_zeros(&b->tables, 4);                             /* Reserved */
+    cvm_put_zeros(&b->tables, 8);                         /* Reserved */
+    cvm_put_le(&b->tables, b->machine->pciexbar_base, 8); /* Base Address */
+    cvm_put_le(&b->tables, 0, 2);                         /* PCI Segment Group */
+    cvm_put_u8(&b->tables, 0);                            /* Start Bus Number */
+    cvm_put_u8(&b->tables, 255);                          /* End Bus Number */
+    cvm_put_zeros(&b->tables, 4);                         /* Reserved */
     acpi_table_list(b, acpi_table_end(b));
 }
 

@@ -93,7 +93,7 @@ static bool too_large(const char *name, size_t max, struct cvm_error *err)
 
 bool cvm_file_read(int fd, const char *name, size_t max, struct cvm_buf *out, struct cvm_error *err)
 {
-    struct cvm_file_id id;
+    struct cvm_file_id id = { 0 };
     if (!cvm_file_identify(fd, name, &id, err)) {
         return false;
     }

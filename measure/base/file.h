@@ -18,8 +18,8 @@
 struct cvm_file_id {
     uint64_t device;
     uint64_t inode;
-    uint64_t size;      /* bytes */
-    int64_t mtime_ns;   /* since the epoch */
+    uint64_t size;    /* bytes */
+    int64_t mtime_ns; /* since the epoch */
     int64_t ctime_ns;
 };
 

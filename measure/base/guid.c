@@ -5,7 +5,9 @@
 bool cvm_guid_parse(const char *text, struct cvm_guid *out)
 {
     /* Where the digits of each stored byte stand in the text. */
-    static const uint8_t digits_at[16] = { 6, 4, 2, 0, 11, 9, 16, 14, 19, 21, 24, 26, 28, 30, 32, 34 };
+    static const uint8_t digits_at[16] = {
+        6, 4, 2, 0, 11, 9, 16, 14, 19, 21, 24, 26, 28, 30, 32, 34
+    };
     static const uint8_t dash_at[] = { 8, 13, 18, 23 };
     struct cvm_error ignored = { 0 };
     if (strlen(text) != 36) {

@@ -4,7 +4,6 @@
 
 #include <openssl/evp.h>
 
-
 static bool digest(const EVP_MD *md, const void *data, size_t size, uint8_t *out,
                    struct cvm_error *err)
 {
@@ -48,7 +47,8 @@ bool cvm_hash_init(struct cvm_hash *h, enum cvm_hash_kind kind, struct cvm_error
 
 bool cvm_hash_update(struct cvm_hash *h, const void *data, size_t size, struct cvm_error *err)
 {
-    return EVP_DigestUpdate(h->context, data, size) == 1 || cvm_fail_openssl(err, CVM_ERR_SYSTEM, "EVP_DigestUpdate");
+    return EVP_DigestUpdate(h->context, data, size) == 1 ||
+           cvm_fail_openssl(err, CVM_ERR_SYSTEM, "EVP_DigestUpdate");
 }
 
 bool cvm_hash_final(struct cvm_hash *h, uint8_t *out, struct cvm_error *err)

@@ -105,21 +105,24 @@ static int give_passphrase(char *buf, int size, int writing, void *passphrase)
 bool cvm_key_parse_private(struct cvm_bytes pem, const char *passphrase, struct cvm_key **out,
                            struct cvm_error *err)
 {
-    CVM_CLEANUP(free_bio) BIO *bio = NULL;
+    CVM_CLEANUP(free_bio)
+    BIO *bio = NULL;
     if (!open_pem(pem, &bio, err)) {
         return false;
     }
-    EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, (void *)(uintptr_t)passphrase);
+    EVP_PKEY *pkey =
+        PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, (void *)(uintptr_t)passphrase);
     if (pkey == NULL) {
         return cvm_fail_openssl(err, CVM_ERR_MALFORMED,
-                            "no private key in PEM form, or not its passphrase");
+                                "no private key in PEM form, or not its passphrase");
     }
     return adopt(pkey, out, err);
 }
 
 bool cvm_key_parse_public(struct cvm_bytes pem, struct cvm_key **out, struct cvm_error *err)
 {
-    CVM_CLEANUP(free_bio) BIO *bio = NULL;
+    CVM_CLEANUP(free_bio)
+    BIO *bio = NULL;
     if (!open_pem(pem, &bio, err)) {
         return false;
     }
@@ -141,7 +144,8 @@ static bool drain(BIO *bio, struct cvm_buf *out, struct cvm_error *err)
 bool cvm_key_build_private(const struct cvm_key *key, const char *passphrase, struct cvm_buf *pem,
                            struct cvm_error *err)
 {
-    CVM_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    CVM_CLEANUP(free_bio)
+    BIO *bio = BIO_new(BIO_s_mem());
     const EVP_CIPHER *cipher = passphrase == NULL ? NULL : EVP_aes_256_cbc();
     int length = passphrase == NULL ? 0 : (int)strlen(passphrase);
     if (bio == NULL || PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, cipher, passphrase, length,
@@ -153,7 +157,8 @@ bool cvm_key_build_private(const struct cvm_key *key, const char *passphrase, st
 
 bool cvm_key_build_public(const struct cvm_key *key, struct cvm_buf *pem, struct cvm_error *err)
 {
-    CVM_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    CVM_CLEANUP(free_bio)
+    BIO *bio = BIO_new(BIO_s_mem());
     if (bio == NULL || PEM_write_bio_PUBKEY(bio, key->pkey) != 1) {
         return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "write public key");
     }
@@ -177,7 +182,8 @@ bool cvm_key_sign(const struct cvm_key *key, struct cvm_bytes message, struct cv
 {
     bool known;
     const EVP_MD *md = digest_of(key->pkey, &known);
-    CVM_CLEANUP(free_md_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    CVM_CLEANUP(free_md_context)
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
     size_t size = 0;
     if (context == NULL || EVP_DigestSignInit(context, NULL, md, NULL, key->pkey) != 1 ||
         EVP_DigestSign(context, NULL, &size, message.data, message.size) != 1) {
@@ -199,7 +205,8 @@ bool cvm_key_verify(const struct cvm_key *key, struct cvm_bytes message, struct 
 {
     bool known;
     const EVP_MD *md = digest_of(key->pkey, &known);
-    CVM_CLEANUP(free_md_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    CVM_CLEANUP(free_md_context)
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
     if (context == NULL || EVP_DigestVerifyInit(context, NULL, md, NULL, key->pkey) != 1) {
         return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "verify");
     }

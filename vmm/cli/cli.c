@@ -2,6 +2,7 @@
 
 #include "vmm/nearest.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 
@@ -186,6 +187,7 @@ static bool store_value(const struct cli_option *option, const char *value, void
     struct cvm_opt_bool *flag = slot;
     bool on = value != NULL && strcmp(value, "on") == 0;
     bool ok = true;
+    assert(slot != NULL && (value != NULL || option->kind == CLI_FLAG));
     switch (option->kind) {
     case CLI_FLAG:
         *(bool *)slot = true;
@@ -218,7 +220,8 @@ struct cursor {
     int at;
 };
 
-static bool unknown_option(const struct cli_option *options, const char *name, struct cvm_error *err)
+static bool unknown_option(const struct cli_option *options, const char *name,
+                           struct cvm_error *err)
 {
     const char *nearest = NULL;
     for (; options != NULL && options->name != NULL; options++) {
@@ -227,8 +230,9 @@ static bool unknown_option(const struct cli_option *options, const char *name, s
     for (const struct cli_option *o = global_options; o->name != NULL; o++) {
         nearest = cvm_nearer(name, nearest, o->name);
     }
-    return nearest == NULL ? usage(err, "unknown option --%.64s", name)
-                           : usage(err, "unknown option --%.64s, did you mean --%s?", name, nearest);
+    return nearest == NULL
+               ? usage(err, "unknown option --%.64s", name)
+               : usage(err, "unknown option --%.64s, did you mean --%s?", name, nearest);
 }
 
 /* One option at the cursor: "--name=V", "--name V", "-n V", "--flag". */
@@ -248,8 +252,8 @@ static bool parse_option(struct cursor *c, const struct cli_option *options, str
         is_long ? find_long(options, name, length) : find_short(options, text[1]);
     if (option == NULL) {
         base = cli;
-        option = is_long ? find_long(global_options, name, length)
-                         : find_short(global_options, text[1]);
+        option =
+            is_long ? find_long(global_options, name, length) : find_short(global_options, text[1]);
     }
     if (option == NULL) {
         return is_long ? unknown_option(options, name, err) : usage(err, "unknown option %s", text);
@@ -301,8 +305,8 @@ static const struct cli_command *find_command(const struct cli_command *commands
     for (; commands->name != NULL; commands++) {
         const char *space = strchr(commands->name, ' ');
         size_t first = space == NULL ? strlen(commands->name) : (size_t)(space - commands->name);
-        bool matches = strlen(c->argv[c->at]) == first &&
-                       memcmp(c->argv[c->at], commands->name, first) == 0;
+        bool matches =
+            strlen(c->argv[c->at]) == first && memcmp(c->argv[c->at], commands->name, first) == 0;
         if (matches && space == NULL) {
             c->at += 1;
             return commands;
@@ -328,8 +332,9 @@ static bool unknown_command(const struct cli_command *commands, const char *name
         }
         nearest = cvm_nearer(name, nearest, commands->name);
     }
-    return nearest == NULL ? usage(err, "unknown command '%.64s'; see " PROGRAM " --help", name)
-                           : usage(err, "unknown command '%.64s', did you mean '%s'?", name, nearest);
+    return nearest == NULL
+               ? usage(err, "unknown command '%.64s'; see " PROGRAM " --help", name)
+               : usage(err, "unknown command '%.64s', did you mean '%s'?", name, nearest);
 }
 
 static bool check_operands(const struct cli_command *command, const struct cli *cli,

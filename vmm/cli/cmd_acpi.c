@@ -121,7 +121,8 @@ static bool print_text(const struct acpi_answer *a, struct cvm_error *err)
 static bool answer_one(const struct cli *cli, const struct acpi_args *args, struct cvm_error *err)
 {
     cvm_autojson struct json_object *description = NULL;
-    CVM_CLEANUP(free_answer) struct acpi_answer answer = { 0 };
+    CVM_CLEANUP(free_answer)
+    struct acpi_answer answer = { 0 };
     cvm_autowarnings struct cvm_warnings warnings = { 0 };
     if (!cvm_json_load(args->machine, &description, err)) {
         return false;
@@ -162,7 +163,8 @@ static const struct cvm_json_field named_fields[] = {
 static bool answer_named(const struct json_object *item, struct cvm_error *err)
 {
     struct named_machine named = { 0 };
-    CVM_CLEANUP(free_answer) struct acpi_answer answer = { 0 };
+    CVM_CLEANUP(free_answer)
+    struct acpi_answer answer = { 0 };
     cvm_autobuilder struct cvm_json_builder b = { 0 };
     if (!cvm_json_decode(item, named_fields, CVM_JSON_IGNORE_UNKNOWN, &named, err) ||
         !compute(named.machine, &answer, err)) {

@@ -46,7 +46,8 @@ static void check_device(struct checks *c, const char *path, const char *remedy)
         note(c, path, CHECK_OK, "usable");
         return;
     }
-    note(c, path, CHECK_MISSING, "%s; %s", errno == ENOENT ? "does not exist" : "no access", remedy);
+    note(c, path, CHECK_MISSING, "%s; %s", errno == ENOENT ? "does not exist" : "no access",
+         remedy);
 }
 
 static void check_kvm_module(struct checks *c)
@@ -72,7 +73,9 @@ static void check_emulator(struct checks *c, const struct cvm_host *host)
         note(c, "emulator", CHECK_MISSING, "%.300s", problem.msg);
         return;
     }
-    struct cvm_machine machine = { .qemu = v, .cpu_count = 1, .memory_size = UINT64_C(1) << 31,
+    struct cvm_machine machine = { .qemu = v,
+                                   .cpu_count = 1,
+                                   .memory_size = UINT64_C(1) << 31,
                                    .pciexbar_base = CVM_PCIEXBAR_BASE,
                                    .pci_window64_base = CVM_PCI_WINDOW64_BASE };
     struct cvm_acpi acpi = { 0 };
@@ -80,7 +83,7 @@ static void check_emulator(struct checks *c, const struct cvm_host *host)
     bool capable = cvm_qemu_version_compare(v, first_tdx) >= 0;
     note(c, "emulator", known && capable ? CHECK_OK : CHECK_MISSING, "%s is QEMU %u.%u.%u%s%s",
          host->emulator, v.major, v.minor, v.micro, capable ? "" : ", which is too old for TDX",
-         !known ? ", whose ACPI tables are not known"
+         !known              ? ", whose ACPI tables are not known"
          : acpi.extrapolated ? ", whose ACPI tables are extrapolated"
                              : "");
     cvm_acpi_free(&acpi);
@@ -130,7 +133,9 @@ static void check_quote_service(struct checks *c, const struct cvm_host *host)
 static bool answer(const struct cli *cli, const struct checks *c, bool ready, struct cvm_error *err)
 {
     static const char *const words[] = {
-        [CHECK_OK] = "ok", [CHECK_MISSING] = "missing", [CHECK_NOTE] = "note",
+        [CHECK_OK] = "ok",
+        [CHECK_MISSING] = "missing",
+        [CHECK_NOTE] = "note",
     };
     cvm_autobuf struct cvm_buf text = { 0 };
     cvm_autobuilder struct cvm_json_builder b = { 0 };

@@ -15,7 +15,10 @@ struct work {
     struct cvm_hypervisor *hypervisor;
 };
 
-#define WORK_NONE { .store = { .fd = -1 }, .vm = CVM_VM_NONE }
+#define WORK_NONE                                                                                  \
+    {                                                                                              \
+        .store = { .fd = -1 }, .vm = CVM_VM_NONE                                                   \
+    }
 
 static void free_work(struct work *w)
 {
@@ -39,8 +42,7 @@ static const char *uri_of(const struct cli *cli, const struct work *w)
 
 static bool open_guest(const struct cli *cli, bool lock, struct work *w, struct cvm_error *err)
 {
-    return open_store(cli, w, err) &&
-           cvm_vm_open(&w->store, cli->operands[0], lock, &w->vm, err);
+    return open_store(cli, w, err) && cvm_vm_open(&w->store, cli->operands[0], lock, &w->vm, err);
 }
 
 static bool connect(const struct cli *cli, struct work *w, struct cvm_error *err)
@@ -107,8 +109,10 @@ static bool list_one(const struct cli *cli, struct work *w, const char *name,
 static bool run_list(const struct cli *cli, const void *data, struct cvm_error *err)
 {
     (void)data;
-    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
-    CVM_CLEANUP(cvm_names_free) struct cvm_names names = { 0 };
+    CVM_CLEANUP(free_work)
+    struct work w = WORK_NONE;
+    CVM_CLEANUP(cvm_names_free)
+    struct cvm_names names = { 0 };
     cvm_autobuilder struct cvm_json_builder b = { 0 };
     cvm_autobuf struct cvm_buf text = { 0 };
     cvm_put_format(&text, "%-24s %-8s %-10s %s\n", "NAME", "STATE", "CID", "UUID");
@@ -182,7 +186,8 @@ static bool print_guest(const struct cvm_vm *vm, const char *state,
 static bool run_show(const struct cli *cli, const void *data, struct cvm_error *err)
 {
     (void)data;
-    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
+    CVM_CLEANUP(free_work)
+    struct work w = WORK_NONE;
     cvm_autojson struct json_object *vm_config = NULL;
     cvm_autojson struct json_object *expected = NULL;
     cvm_autobuilder struct cvm_json_builder b = { 0 };
@@ -219,7 +224,8 @@ const struct cli_command cmd_show = {
 static bool run_start(const struct cli *cli, const void *data, struct cvm_error *err)
 {
     (void)data;
-    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
+    CVM_CLEANUP(free_work)
+    struct work w = WORK_NONE;
     if (!open_guest(cli, true, &w, err)) {
         return false;
     }
@@ -257,7 +263,8 @@ static bool run_stop(const struct cli *cli, const void *data, struct cvm_error *
 {
     enum { DEFAULT_PATIENCE = 60, MAX_PATIENCE = 86400 };
     const struct stop_args *args = data;
-    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
+    CVM_CLEANUP(free_work)
+    struct work w = WORK_NONE;
     uint64_t patience = args->timeout.set ? args->timeout.value : DEFAULT_PATIENCE;
     bool graceful;
     if (patience > MAX_PATIENCE) {
@@ -319,7 +326,8 @@ static bool check_removable(const struct remove_args *args, struct work *w, stru
 
 static bool run_remove(const struct cli *cli, const void *data, struct cvm_error *err)
 {
-    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
+    CVM_CLEANUP(free_work)
+    struct work w = WORK_NONE;
     if (!open_guest(cli, true, &w, err) || !connect(cli, &w, err) ||
         !check_removable(data, &w, err) ||
         !cvm_hypervisor_undefine(w.hypervisor, w.vm.record.uuid, err) ||
@@ -396,7 +404,8 @@ static bool follow_log(const struct cli *cli, struct work *w, int fd, off_t *at,
 static bool run_logs(const struct cli *cli, const void *data, struct cvm_error *err)
 {
     const struct logs_args *args = data;
-    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
+    CVM_CLEANUP(free_work)
+    struct work w = WORK_NONE;
     cvm_autoclose int fd = -1;
     off_t at = 0;
     return open_guest(cli, false, &w, err) &&

@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 
-
 static bool open_named(const struct cli *cli, struct cvm_host *host, struct cvm_bundle *out,
                        struct cvm_error *err)
 {

@@ -22,7 +22,10 @@ struct work {
     struct cvm_launch_plan plan;
 };
 
-#define WORK_NONE { .plan = CVM_LAUNCH_PLAN_NONE }
+#define WORK_NONE                                                                                  \
+    {                                                                                              \
+        .plan = CVM_LAUNCH_PLAN_NONE                                                               \
+    }
 
 static void free_work(struct work *w)
 {
@@ -44,7 +47,8 @@ static bool resolve(const struct cli *cli, struct work *w, struct cvm_error *err
 static bool run_vm_config(const struct cli *cli, const void *data, struct cvm_error *err)
 {
     (void)data;
-    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
+    CVM_CLEANUP(free_work)
+    struct work w = WORK_NONE;
     cvm_autobuilder struct cvm_json_builder b = { 0 };
     cvm_autobuf struct cvm_buf text = { 0 };
     if (!resolve(cli, &w, err)) {
@@ -140,8 +144,10 @@ static bool answer(const struct cli *cli, const struct work *w, const struct cvm
 static bool run_launch(const struct cli *cli, const void *data, struct cvm_error *err)
 {
     const struct launch_args *args = data;
-    CVM_CLEANUP(free_work) struct work w = WORK_NONE;
-    CVM_CLEANUP(cvm_launched_free) struct cvm_launched launched = { 0 };
+    CVM_CLEANUP(free_work)
+    struct work w = WORK_NONE;
+    CVM_CLEANUP(cvm_launched_free)
+    struct cvm_launched launched = { 0 };
     if (!resolve(cli, &w, err)) {
         return false;
     }

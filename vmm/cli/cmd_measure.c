@@ -85,8 +85,9 @@ static void apply_options(const struct cvm_vm_config *said, struct cvm_vm_config
             }
         } else if (o->kind == CLI_ON_OFF ? ((const struct cvm_opt_bool *)(const void *)from)->set
                                          : ((const struct cvm_opt_u64 *)(const void *)from)->set) {
-            memcpy(to, from, o->kind == CLI_ON_OFF ? sizeof(struct cvm_opt_bool)
-                                                   : sizeof(struct cvm_opt_u64));
+            memcpy(to, from,
+                   o->kind == CLI_ON_OFF ? sizeof(struct cvm_opt_bool)
+                                         : sizeof(struct cvm_opt_u64));
         }
     }
 }
@@ -119,8 +120,10 @@ static bool open_bundle(struct work *w, struct cvm_error *err)
     }
     w->has_bundle = true;
     if (!w->bundle.has_hash) {
-        cvm_warn(&w->warnings, "image '%s' has no sha256sum.txt: its os_image_hash is unknown and "
-                               "its files were not verified", w->bundle.name);
+        cvm_warn(&w->warnings,
+                 "image '%s' has no sha256sum.txt: its os_image_hash is unknown and "
+                 "its files were not verified",
+                 w->bundle.name);
         return true;
     }
     cvm_hex_encode(w->bundle.os_image_hash.bytes, sizeof w->bundle.os_image_hash.bytes,
@@ -251,7 +254,8 @@ static bool answer(const struct cli *cli, const struct work *w, struct cvm_error
 
 static bool run_measure(const struct cli *cli, const void *data, struct cvm_error *err)
 {
-    CVM_CLEANUP(free_work) struct work w = { .args = data, .bundle = CVM_BUNDLE_NONE };
+    CVM_CLEANUP(free_work)
+    struct work w = { .args = data, .bundle = CVM_BUNDLE_NONE };
     if (!cvm_host_load(&cli->host, &w.host, err) || !load(cli, &w, err) || !fill(&w, err) ||
         !measure(&w, err)) {
         return false;

@@ -36,7 +36,7 @@ extern "C" {
 
 enum cvm_error_code {
     CVM_OK = 0,
-#define CVM_ERROR_ENUM(name, status, word) name = status,
+#define CVM_ERROR_ENUM(name, status, word) name = (status),
     CVM_ERROR_CODES(CVM_ERROR_ENUM)
 #undef CVM_ERROR_ENUM
 };

@@ -64,8 +64,8 @@ struct cvm_pci_device {
 };
 
 enum {
-    CVM_MAX_DEVICES = 30,   /**< slots of the root bus that are free on a q35 machine */
-    CVM_MAX_CPUS = 255,     /**< more need x2APIC entries */
+    CVM_MAX_DEVICES = 30, /**< slots of the root bus that are free on a q35 machine */
+    CVM_MAX_CPUS = 255,   /**< more need x2APIC entries */
     CVM_MAX_NUMA_NODES = 8,
 };
 
