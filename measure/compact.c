@@ -217,7 +217,7 @@ static bool parse_document(const cbor_item_t *root, struct cvm_compact *out, str
         return cvm_fail(err, CVM_ERR_MALFORMED, "version is not an unsigned integer");
     }
     if (cbor_get_int(version) != COMPACT_VERSION) {
-        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "version %llu; only %d is known",
+        return cvm_fail(err, CVM_ERR_MALFORMED, "version %llu; only %d is known",
                         (unsigned long long)cbor_get_int(version), COMPACT_VERSION);
     }
     return parse_image(value_at(root, 1), out, err) && parse_tdvf(value_at(root, 2), out, err);
@@ -229,7 +229,8 @@ static bool parse_document(const cbor_item_t *root, struct cvm_compact *out, str
  */
 static bool check_heads(struct cvm_bytes cbor, struct cvm_error *err)
 {
-    enum { MAX_PAIRS = 16 };
+    enum { MAX_PAIRS = 16, MAX_MAPS = 4 };
+    unsigned maps = 0;
     struct cvm_reader r = cvm_reader_of(cbor.data, cbor.size);
     while (cvm_reader_left(&r) != 0) {
         size_t at = r.pos;
@@ -252,6 +253,11 @@ static bool check_heads(struct cvm_bytes cbor, struct cvm_error *err)
             return cvm_fail(err, CVM_ERR_MALFORMED, "unexpected item of type %u at offset %zu",
                             major, at);
         }
+        maps += major == 5;
+        if (maps > MAX_MAPS) { /* the decoder calls its depth limit out of memory */
+            return cvm_fail(err, CVM_ERR_MALFORMED, "more than %d maps at offset %zu", MAX_MAPS,
+                            at);
+        }
         cvm_read_skip(&r, text ? (size_t)value : 0);
     }
     return cvm_reader_ok(&r, "CBOR", err);
@@ -266,7 +272,7 @@ bool cvm_compact_parse(struct cvm_bytes cbor, struct cvm_compact *out, struct cv
     if (!check_heads(cbor, err)) {
         return cvm_context(err, "compact measurement");
     }
-    struct cbor_load_result result;
+    struct cbor_load_result result = { 0 }; /* no position is set for an empty input */
     CVM_CLEANUP(free_item)
     cbor_item_t *root = cbor_load(cbor.data, cbor.size, &result);
     if (root == NULL && result.error.code == CBOR_ERR_MEMERROR) {
@@ -335,6 +341,14 @@ bool cvm_compact_build(const struct cvm_compact *compact, uint8_t **data, size_t
                        struct cvm_error *err)
 {
     cvm_autobuf struct cvm_buf td_hob = { 0 };
+    size_t name = strnlen(compact->ovmf, sizeof compact->ovmf);
+    if (name == 0 || name == sizeof compact->ovmf) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "tdvf.ovmf: not a name of 1 to %zu characters",
+                        sizeof compact->ovmf - 1);
+    }
+    if (!cvm_td_ranges_check(&compact->ranges, err)) {
+        return cvm_context(err, "td_hob");
+    }
     put_ranges(&td_hob, &compact->ranges);
     if (!cvm_buf_finish(&td_hob, "td_hob", err)) {
         return false;

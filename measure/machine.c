@@ -11,8 +11,20 @@
 #define Q35_SPLIT_THRESHOLD UINT64_C(0xb0000000)
 #define Q35_SPLIT_BELOW_4G UINT64_C(0x80000000)
 
+enum { FIRST_EXPANDER_SLOT = 16 };
+
 #define PHYSICAL_ADDRESS_LIMIT (UINT64_C(1) << 52)
 #define DEFAULT_HOLE64_SIZE (32 * GIB)
+
+/* Appends devices of one role, in the slots that follow the last one. */
+static void add_devices(struct cvm_machine *m, enum cvm_device_role role, uint32_t count,
+                        unsigned first_slot)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        m->devices[m->num_devices++] =
+            (struct cvm_pci_device){ .role = role, .slot = (uint8_t)(first_slot + i) };
+    }
+}
 
 bool cvm_machine_place_devices(struct cvm_machine *machine, const struct cvm_device_counts *counts,
                                struct cvm_error *err)
@@ -31,23 +43,23 @@ bool cvm_machine_place_devices(struct cvm_machine *machine, const struct cvm_dev
         { CVM_DEVICE_NVSWITCH_PORT, counts->nvswitches },
     };
     uint64_t wanted = 0;
+    unsigned free_slots = counts->expanders == 0 ? CVM_MAX_DEVICES : FIRST_EXPANDER_SLOT - 1;
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         wanted += order[i].count;
     }
-    if (wanted > CVM_MAX_DEVICES) {
+    if (wanted > free_slots || counts->expanders > CVM_MAX_NUMA_NODES) {
         return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                        "%llu devices on the root bus, which has %d free slots",
-                        (unsigned long long)wanted, CVM_MAX_DEVICES);
+                        "%llu devices and %u expanders on the root bus, which has %u slots for the "
+                        "former and %d for the latter",
+                        (unsigned long long)wanted, counts->expanders, free_slots,
+                        CVM_MAX_NUMA_NODES);
     }
     memset(machine->devices, 0, sizeof machine->devices);
     machine->num_devices = 0;
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        for (uint32_t n = 0; n < order[i].count; n++) {
-            struct cvm_pci_device *device = &machine->devices[machine->num_devices++];
-            device->role = order[i].role;
-            device->slot = (uint8_t)machine->num_devices;
-        }
+        add_devices(machine, order[i].role, order[i].count, machine->num_devices + 1);
     }
+    add_devices(machine, CVM_DEVICE_EXPANDER, counts->expanders, FIRST_EXPANDER_SLOT);
     return true;
 }
 
@@ -123,6 +135,64 @@ static bool check_devices(const struct cvm_machine *m, struct cvm_error *err)
     return true;
 }
 
+/* An expander needs its own bus and one for each port behind it. */
+static bool check_expanders(const struct cvm_machine *m, struct cvm_error *err)
+{
+    unsigned used = 0;
+    unsigned expanders = 0;
+    for (uint32_t i = 0; i < m->num_numa_nodes; i++) {
+        const struct cvm_numa_node *n = &m->numa_nodes[i];
+        if (!n->has_expander) {
+            continue;
+        }
+        if (n->expander_bus <= used || n->num_gpus > 255u - n->expander_bus) {
+            return cvm_fail(
+                err, CVM_ERR_MALFORMED,
+                "node %u: an expander on bus %u with %u ports; bus %u is taken, and 255 "
+                "is the last",
+                i, n->expander_bus, n->num_gpus, used);
+        }
+        used = n->expander_bus + n->num_gpus;
+        expanders++;
+    }
+    return expanders == cvm_machine_count(m, CVM_DEVICE_EXPANDER)
+               ? true
+               : cvm_fail(err, CVM_ERR_MALFORMED, "%u nodes have an expander, %u slots hold one",
+                          expanders, cvm_machine_count(m, CVM_DEVICE_EXPANDER));
+}
+
+static bool check_nodes(const struct cvm_machine *m, struct cvm_error *err)
+{
+    uint64_t cpus = 0;
+    uint64_t memory = 0;
+    if (m->num_numa_nodes > CVM_MAX_NUMA_NODES) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "%u NUMA nodes, at most %d", m->num_numa_nodes,
+                        CVM_MAX_NUMA_NODES);
+    }
+    for (uint32_t i = 0; i < m->num_numa_nodes; i++) {
+        const struct cvm_numa_node *n = &m->numa_nodes[i];
+        if (n->cpu_count == 0 || n->memory_size == 0 || n->memory_size % MIB != 0 ||
+            n->memory_size > m->memory_size) {
+            return cvm_fail(
+                err, CVM_ERR_MALFORMED,
+                "node %u: %u CPUs and %llu bytes of memory; both are needed, the latter "
+                "in whole MiB",
+                i, n->cpu_count, (unsigned long long)n->memory_size);
+        }
+        cpus += n->cpu_count;
+        memory += n->memory_size;
+    }
+    if (m->num_numa_nodes != 0 && (cpus != m->cpu_count || memory != m->memory_size)) {
+        return cvm_fail(
+            err, CVM_ERR_MALFORMED,
+            "the NUMA nodes have %llu CPUs and %llu bytes of memory, the machine %u and "
+            "%llu",
+            (unsigned long long)cpus, (unsigned long long)memory, m->cpu_count,
+            (unsigned long long)m->memory_size);
+    }
+    return check_expanders(m, err);
+}
+
 bool cvm_machine_check(const struct cvm_machine *m, struct cvm_error *err)
 {
     if (m->cpu_count == 0) {
@@ -132,7 +202,8 @@ bool cvm_machine_check(const struct cvm_machine *m, struct cvm_error *err)
         return cvm_fail(err, CVM_ERR_UNSUPPORTED, "cpu_count %u, at most %d", m->cpu_count,
                         CVM_MAX_CPUS);
     }
-    return check_memory(m, err) && check_windows(m, err) && check_devices(m, err);
+    return check_memory(m, err) && check_windows(m, err) && check_devices(m, err) &&
+           check_nodes(m, err);
 }
 
 static bool same_devices(const struct cvm_machine *a, const struct cvm_machine *b)

@@ -12,7 +12,7 @@ enum {
 /* A section on its way into the hash. */
 struct section {
     struct cvm_hash *hash;
-    const uint8_t *data; /* raw_size bytes; zeros follow up to mem_size */
+    const uint8_t *data; /* mem_size bytes where the section has contents, else none */
     const struct cvm_tdvf_section *info;
 };
 
@@ -34,13 +34,10 @@ static bool add_page(const struct section *s, uint64_t offset, struct cvm_error 
 
 static bool extend_chunk(const struct section *s, uint64_t offset, struct cvm_error *err)
 {
-    uint8_t chunk[CHUNK] = { 0 };
-    if (offset < s->info->raw_size) {
-        uint64_t left = s->info->raw_size - offset;
-        memcpy(chunk, s->data + offset, left < CHUNK ? (size_t)left : CHUNK);
-    }
+    static const uint8_t zeros[CHUNK] = { 0 };
+    const uint8_t *chunk = s->info->raw_size == 0 ? zeros : s->data + offset;
     return hash_record(s->hash, "MR.EXTEND", s->info->mem_addr + offset, err) &&
-           cvm_hash_update(s->hash, chunk, sizeof chunk, err);
+           cvm_hash_update(s->hash, chunk, CHUNK, err);
 }
 
 static bool extend_page(const struct section *s, uint64_t offset, struct cvm_error *err)

@@ -188,6 +188,10 @@ static bool check_layout(const struct cvm_layout *layout, struct cvm_error *err)
     }
     uint32_t options = 0;
     for (uint32_t i = 0; i < layout->num_events && i < CVM_LAYOUT_MAX_EVENTS; i++) {
+        if ((unsigned)layout->events[i] >= CVM_LAYOUT_KINDS) {
+            return cvm_fail(err, CVM_ERR_USAGE, "firmware layout: event %u is of no known kind, %u",
+                            i, (unsigned)layout->events[i]);
+        }
         options += layout->events[i] == CVM_LAYOUT_BOOT_OPTION;
     }
     if (layout->num_events > CVM_LAYOUT_MAX_EVENTS || options != layout->num_boot_options ||

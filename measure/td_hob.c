@@ -20,6 +20,10 @@ bool cvm_td_ranges_check(const struct cvm_td_ranges *ranges, struct cvm_error *e
 {
     bool has_hob = false;
     uint64_t end = 0;
+    if (ranges->num_ranges > CVM_TD_MAX_RANGES) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "%u memory ranges, at most %d", ranges->num_ranges,
+                        CVM_TD_MAX_RANGES);
+    }
     for (uint32_t i = 0; i < ranges->num_ranges; i++) {
         const struct cvm_td_range *r = &ranges->ranges[i];
         unsigned long long start = r->start;
@@ -71,6 +75,9 @@ static void put_handoff(struct cvm_buf *out)
 bool td_hob_build(const struct cvm_machine *machine, const struct cvm_td_ranges *ranges,
                   struct cvm_buf *out, struct cvm_error *err)
 {
+    if (!cvm_td_ranges_check(ranges, err)) {
+        return cvm_context(err, "TD HOB"); /* they may come from a caller's own struct */
+    }
     uint64_t low_end = cvm_machine_ram_below_4g(machine);
     uint64_t high_end = FOUR_GIB + (machine->memory_size - low_end);
     const struct cvm_td_range *last = &ranges->ranges[ranges->num_ranges - 1];

@@ -14,6 +14,7 @@ enum {
     SECTION_SIZE = 32,
     PAGE = 4096,
     MAX_SECTION_MEMORY = 64 << 20,
+    MAX_MEMORY = 128 << 20, /* of all sections: a hash has to end some day */
 };
 
 static bool is_guid(const uint8_t *bytes, const char *text)
@@ -123,6 +124,12 @@ static bool check_data(const struct cvm_tdvf_section *s, size_t file_size, struc
     if (has_data && s->raw_size == 0) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "a firmware volume without data");
     }
+    if (has_data && s->raw_size != s->mem_size) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "a firmware volume of 0x%x bytes in 0x%llx bytes of memory: what fills the "
+                        "rest depends on the VMM",
+                        s->raw_size, (unsigned long long)s->mem_size);
+    }
     if (!has_data && s->raw_size != 0) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "0x%x bytes of data in a section without contents",
                         s->raw_size);
@@ -169,7 +176,9 @@ static bool explain_split_file(const struct cvm_tdvf *tdvf, size_t file_size, st
                        (unsigned long long)described, file_size);
 }
 
-bool cvm_tdvf_parse(struct cvm_bytes firmware, struct cvm_tdvf *out, struct cvm_error *err)
+/* The descriptor, up to its section table, which *table then is. */
+static bool open_descriptor(struct cvm_bytes firmware, struct cvm_reader *table, uint32_t *count,
+                            struct cvm_error *err)
 {
     struct cvm_reader file = cvm_reader_of(firmware.data, firmware.size);
     uint64_t offset = 0;
@@ -180,7 +189,7 @@ bool cvm_tdvf_parse(struct cvm_bytes firmware, struct cvm_tdvf *out, struct cvm_
     const uint8_t *signature = cvm_read_bytes(&file, 4);
     uint32_t length = cvm_read_u32le(&file);
     uint32_t version = cvm_read_u32le(&file);
-    uint32_t count = cvm_read_u32le(&file);
+    *count = cvm_read_u32le(&file);
     if (!cvm_reader_ok(&file, "TDVF descriptor", err)) {
         return false;
     }
@@ -191,24 +200,45 @@ bool cvm_tdvf_parse(struct cvm_bytes firmware, struct cvm_tdvf *out, struct cvm_
     if (version != 1) {
         return cvm_fail(err, CVM_ERR_UNSUPPORTED, "TDVF descriptor: version %u", version);
     }
-    if (count > CVM_TDVF_MAX_SECTIONS || length != DESCRIPTOR_SIZE + SECTION_SIZE * count) {
+    if (*count > CVM_TDVF_MAX_SECTIONS || length != DESCRIPTOR_SIZE + SECTION_SIZE * *count) {
         return cvm_fail(err, CVM_ERR_MALFORMED,
-                        "TDVF descriptor: %u sections (at most %d) in %u bytes", count,
+                        "TDVF descriptor: %u sections (at most %d) in %u bytes", *count,
                         CVM_TDVF_MAX_SECTIONS, length);
     }
-    struct cvm_reader table = cvm_read_sub(&file, (size_t)SECTION_SIZE * count);
-    struct cvm_tdvf tdvf = { .num_sections = count };
-    for (uint32_t i = 0; i < count; i++) {
-        read_section(&table, &tdvf.sections[i]);
+    *table = cvm_read_sub(&file, (size_t)SECTION_SIZE * *count);
+    return cvm_reader_ok(table, "TDVF section table", err);
+}
+
+static bool check_sections(const struct cvm_tdvf *tdvf, size_t file_size, struct cvm_error *err)
+{
+    uint64_t memory = 0;
+    for (uint32_t i = 0; i < tdvf->num_sections; i++) {
+        if (!check_section(&tdvf->sections[i], file_size, err)) {
+            cvm_context(err, "TDVF section %u", i);
+            return explain_split_file(tdvf, file_size, err);
+        }
+        memory += tdvf->sections[i].mem_size; /* at most 2^6 times 2^26 */
     }
-    if (!cvm_reader_end(&table, "TDVF section table", err)) {
+    return memory <= MAX_MEMORY ? true
+                                : cvm_fail(err, CVM_ERR_MALFORMED,
+                                           "TDVF sections: 0x%llx bytes of memory, at most 0x%x",
+                                           (unsigned long long)memory, MAX_MEMORY);
+}
+
+bool cvm_tdvf_parse(struct cvm_bytes firmware, struct cvm_tdvf *out, struct cvm_error *err)
+{
+    struct cvm_tdvf tdvf = { 0 };
+    struct cvm_reader table;
+    uint32_t count = 0;
+    if (!open_descriptor(firmware, &table, &count, err)) {
         return false;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (!check_section(&tdvf.sections[i], firmware.size, err)) {
-            cvm_context(err, "TDVF section %u", i);
-            return explain_split_file(&tdvf, firmware.size, err);
-        }
+    for (; tdvf.num_sections < count; tdvf.num_sections++) {
+        read_section(&table, &tdvf.sections[tdvf.num_sections]);
+    }
+    if (!cvm_reader_end(&table, "TDVF section table", err) ||
+        !check_sections(&tdvf, firmware.size, err)) {
+        return false;
     }
     *out = tdvf;
     return true;

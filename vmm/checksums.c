@@ -49,7 +49,7 @@ bool cvm_checksums_parse(struct cvm_bytes text, struct cvm_checksums *out, struc
         const char *newline = memchr(line, '\n', left);
         size_t length = newline == NULL ? left : (size_t)(newline - line);
         struct cvm_sha256 digest;
-        const char *name = NULL;
+        const char *name = line;
         if (!parse_line(line, length, &digest, &name, err) ||
             !append(&list, &digest, name, length - NAME_AT, err)) {
             return cvm_context(err, "sha256sum.txt: line %u", number);

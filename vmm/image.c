@@ -124,7 +124,7 @@ static bool resolve_path(const char *path, struct cvm_bundle *b, struct cvm_erro
 {
     b->path = realpath(path, NULL);
     if (b->path == NULL) {
-        return cvm_fail_errno(err, errno, "no such directory");
+        return cvm_fail_errno(err, errno, "open directory");
     }
     b->name = strrchr(b->path, '/') + 1;
     return cvm_dir_open(b->path, &b->dir_fd, err);

@@ -10,9 +10,14 @@
 bool cvm_bundle_path(const struct cvm_host *host, const char *image, char **out,
                      struct cvm_error *err)
 {
-    int n = strchr(image, '/') != NULL ? asprintf(out, "%s", image)
-                                       : asprintf(out, "%s/%s", host->image_dir, image);
-    return n >= 0 ? true : cvm_fail_nomem(err, image, strlen(image));
+    bool is_path =
+        strchr(image, '/') != NULL || strcmp(image, ".") == 0 || strcmp(image, "..") == 0;
+    int n = is_path ? asprintf(out, "%s", image) : asprintf(out, "%s/%s", host->image_dir, image);
+    if (n < 0) {
+        *out = NULL;
+        return cvm_fail_nomem(err, image, strlen(image));
+    }
+    return true;
 }
 
 static bool open_bundle(struct cvm_launch_plan *plan, struct cvm_error *err)

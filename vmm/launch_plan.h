@@ -51,7 +51,10 @@ struct cvm_report cvm_launch_plan_report(const struct cvm_launch_plan *plan);
 
 void cvm_launch_plan_free(struct cvm_launch_plan *plan);
 
-/* The path of a bundle by name (below the image directory) or path; malloc()ed. */
+/*
+ * The path of a bundle, malloc()ed: what has a slash, "." and ".." are paths, everything else is a
+ * name below the image directory.
+ */
 CVM_MUST_CHECK bool cvm_bundle_path(const struct cvm_host *host, const char *image, char **out,
                                     struct cvm_error *err);
 

@@ -118,6 +118,70 @@ static uint32_t value_or(struct cvm_opt_u64 value, uint32_t absent)
     return value.set ? (uint32_t)value.value : absent;
 }
 
+/* The description of a node in a vm_config. */
+struct node_text {
+    struct cvm_opt_u64 cpu_count, memory_size, pxb_bus, num_gpus;
+};
+
+#define NODE(f) offsetof(struct node_text, f)
+static const struct cvm_json_field node_fields[] = {
+    { "cpu_count", CVM_JSON_NUMBER, NODE(cpu_count), .required = true, .min = 1,
+      .max = UINT32_MAX },
+    { "memory_size", CVM_JSON_SIZE, NODE(memory_size), .required = true, .min = 1,
+      .max = UINT64_C(1) << 52 },
+    { "pxb_bus", CVM_JSON_NUMBER, NODE(pxb_bus), .min = 1, .max = 255 },
+    { "num_gpus", CVM_JSON_NUMBER, NODE(num_gpus), .max = 255 },
+    { 0 },
+};
+
+static bool fill_node(const struct json_object *item, struct cvm_numa_node *out,
+                      struct cvm_error *err)
+{
+    struct node_text text = { 0 };
+    if (!cvm_json_decode(item, node_fields, CVM_JSON_REJECT_UNKNOWN, &text, err)) {
+        return false;
+    }
+    *out = (struct cvm_numa_node){
+        .cpu_count = (uint32_t)text.cpu_count.value,
+        .memory_size = text.memory_size.value,
+        .has_expander = text.pxb_bus.set,
+        .expander_bus = (uint8_t)text.pxb_bus.value,
+        .num_gpus = value_or(text.num_gpus, 0),
+    };
+    return true;
+}
+
+/* What huge pages without a list of nodes mean: one node, with an expander for GPUs. */
+static struct cvm_numa_node implied_node(const struct cvm_machine *m, uint32_t num_gpus)
+{
+    enum { IMPLIED_BUS = 5 };
+    return (struct cvm_numa_node){
+        .cpu_count = m->cpu_count,
+        .memory_size = m->memory_size,
+        .has_expander = num_gpus > 0,
+        .expander_bus = num_gpus > 0 ? IMPLIED_BUS : 0,
+        .num_gpus = num_gpus,
+    };
+}
+
+static bool fill_nodes(const struct cvm_vm_config *config, struct cvm_machine *machine,
+                       struct cvm_error *err)
+{
+    size_t count = cvm_json_array_length(config->numa_nodes);
+    if (count == 0 && config->hugepages.value) {
+        machine->numa_nodes[0] = implied_node(machine, value_or(config->num_gpus, 0));
+        machine->num_numa_nodes = 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!fill_node(cvm_json_array_at(config->numa_nodes, i), &machine->numa_nodes[i], err)) {
+            return cvm_context(err, "numa_nodes[%zu]", i);
+        }
+        machine->num_numa_nodes++;
+    }
+    return true;
+}
+
+/* GPUs behind expanders are not on the root bus. */
 static bool place_devices(const struct cvm_vm_config *config, struct cvm_machine *machine,
                           struct cvm_error *err)
 {
@@ -127,18 +191,41 @@ static bool place_devices(const struct cvm_vm_config *config, struct cvm_machine
         .gpus = value_or(config->num_gpus, 0),
         .nvswitches = value_or(config->num_nvswitches, 0),
     };
+    for (uint32_t i = 0; i < machine->num_numa_nodes; i++) {
+        const struct cvm_numa_node *node = &machine->numa_nodes[i];
+        if (!node->has_expander) {
+            continue;
+        }
+        if (node->num_gpus > counts.gpus) {
+            return cvm_fail(err, CVM_ERR_MALFORMED,
+                            "the NUMA nodes have more GPUs than num_gpus %u",
+                            value_or(config->num_gpus, 0));
+        }
+        counts.gpus -= node->num_gpus;
+        counts.expanders++;
+    }
     return count_rootfs(config->rootfs_device, &counts.rootfs, err) &&
            cvm_machine_place_devices(machine, &counts, err);
 }
 
-static bool check_unsupported(const struct cvm_vm_config *config, struct cvm_error *err)
+uint32_t cvm_machine_num_gpus(const struct cvm_machine *machine)
 {
-    if (config->numa_nodes != NULL || config->hugepages.value) {
-        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                        "machines with NUMA nodes (numa_nodes, or hugepages) cannot be described "
-                        "yet");
+    uint32_t count = cvm_machine_count(machine, CVM_DEVICE_GPU_PORT);
+    for (uint32_t i = 0; i < machine->num_numa_nodes; i++) {
+        count += machine->numa_nodes[i].has_expander ? machine->numa_nodes[i].num_gpus : 0;
     }
-    return true;
+    return count;
+}
+
+bool cvm_machine_has_implied_nodes(const struct cvm_machine *machine, bool hugepages)
+{
+    const struct cvm_numa_node *n = &machine->numa_nodes[0];
+    if (!hugepages) {
+        return machine->num_numa_nodes == 0;
+    }
+    struct cvm_numa_node implied = implied_node(machine, cvm_machine_num_gpus(machine));
+    return machine->num_numa_nodes == 1 && n->has_expander == implied.has_expander &&
+           n->expander_bus == implied.expander_bus && n->num_gpus == implied.num_gpus;
 }
 
 static bool check_required(const struct cvm_vm_config *config, struct cvm_error *err)
@@ -170,7 +257,7 @@ bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_ma
         .pci_window64_base =
             config->pci_window64_base.set ? config->pci_window64_base.value : CVM_PCI_WINDOW64_BASE,
     };
-    if (!check_required(config, err) || !check_unsupported(config, err) ||
+    if (!check_required(config, err) || !fill_nodes(config, &m, err) ||
         !check_share_mode(config->host_share_mode, err) ||
         !cvm_qemu_version_parse(config->qemu_version, &m.qemu, err) ||
         !place_devices(config, &m, err)) {

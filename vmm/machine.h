@@ -34,6 +34,12 @@ CVM_MUST_CHECK bool cvm_qemu_version_parse(const char *text, struct cvm_qemu_ver
 CVM_MUST_CHECK bool cvm_machine_fill_platform(const struct cvm_vm_config *config,
                                               struct cvm_machine *out, struct cvm_error *err);
 
+/* GPUs behind ports of the root bus and behind expanders. */
+uint32_t cvm_machine_num_gpus(const struct cvm_machine *machine);
+
+/* Whether the NUMA nodes are those that a vm_config without numa_nodes means. */
+bool cvm_machine_has_implied_nodes(const struct cvm_machine *machine, bool hugepages);
+
 /* What the second step goes by, beside the declaration. */
 struct cvm_measure_evidence {
     const struct cvm_bundle *bundle;   /* NULL where none is at hand */

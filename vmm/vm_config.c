@@ -144,9 +144,6 @@ void cvm_tdx_measurement_free(struct cvm_tdx_measurement *m)
 
 static void put_numa_nodes(const struct cvm_machine *m, struct cvm_json_builder *b)
 {
-    if (m->num_numa_nodes == 0) {
-        return;
-    }
     cvm_json_begin_array(b, "numa_nodes");
     for (uint32_t i = 0; i < m->num_numa_nodes; i++) {
         const struct cvm_numa_node *node = &m->numa_nodes[i];
@@ -201,7 +198,9 @@ static void put_exceptions(const struct cvm_machine *m, const struct cvm_vm_conf
     if (config->kernel_header != NULL) {
         cvm_json_put_string(b, "kernel_header", cvm_kernel_header_word(m->kernel_header));
     }
-    put_numa_nodes(m, b);
+    if (!cvm_machine_has_implied_nodes(m, config->hugepages.value)) {
+        put_numa_nodes(m, b);
+    }
 }
 
 static void put_attestation(const struct cvm_vm_config *config, struct cvm_json_builder *b)
@@ -232,7 +231,7 @@ void cvm_vm_config_put(const struct cvm_machine *machine, const struct cvm_vm_co
     cvm_json_put_u64(b, "pci_hole64_size", machine->pci_hole64_size);
     cvm_json_put_bool(b, "hugepages", config->hugepages.value);
     cvm_json_put_bool(b, "hotplug_off", machine->hotplug_off);
-    cvm_json_put_u64(b, "num_gpus", cvm_machine_count(machine, CVM_DEVICE_GPU_PORT));
+    cvm_json_put_u64(b, "num_gpus", cvm_machine_num_gpus(machine));
     cvm_json_put_u64(b, "num_nvswitches", cvm_machine_count(machine, CVM_DEVICE_NVSWITCH_PORT));
     cvm_json_put_string(b, "ovmf_variant", machine->layout->name);
     if (config->qemu_single_pass_add_pages.set) {

@@ -2,28 +2,6 @@
 
 #include "measure/acpi/table.h"
 
-/* What the machine has that no table is written for yet. */
-static bool check_supported(const struct cvm_machine *machine, struct cvm_error *err)
-{
-    const struct {
-        const char *what;
-        uint32_t count;
-    } missing[] = {
-        { "num_gpus", cvm_machine_count(machine, CVM_DEVICE_GPU_PORT) },
-        { "num_nvswitches", cvm_machine_count(machine, CVM_DEVICE_NVSWITCH_PORT) },
-        { "numa_nodes", machine->num_numa_nodes },
-        { "swtpm", machine->tpm },
-    };
-    for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
-        if (missing[i].count != 0) {
-            return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                            "ACPI tables of a machine with %s = %u cannot be generated yet",
-                            missing[i].what, missing[i].count);
-        }
-    }
-    return true;
-}
-
 static bool build_tables(struct acpi_build *b, struct cvm_error *err)
 {
     acpi_build_facs(b);
@@ -32,6 +10,12 @@ static bool build_tables(struct acpi_build *b, struct cvm_error *err)
     }
     acpi_build_fadt(b);
     acpi_build_madt(b);
+    if (b->machine->tpm) {
+        acpi_build_tpm2(b);
+    }
+    if (b->machine->num_numa_nodes != 0) {
+        acpi_build_srat(b);
+    }
     acpi_build_mcfg(b);
     acpi_build_waet(b);
     acpi_build_rsdt_and_rsdp(b);
@@ -55,7 +39,7 @@ static struct cvm_acpi_file steal_file(struct cvm_buf *b)
 bool cvm_acpi_build(const struct cvm_machine *machine, struct cvm_acpi *out, struct cvm_error *err)
 {
     bool extrapolated;
-    if (!cvm_machine_check(machine, err) || !check_supported(machine, err)) {
+    if (!cvm_machine_check(machine, err)) {
         return false;
     }
     CVM_CLEANUP(free_build)

@@ -14,6 +14,7 @@ enum aml_opcode {
     OP_SCOPE = 0x10,
     OP_BUFFER = 0x11,
     OP_PACKAGE = 0x12,
+    OP_VAR_PACKAGE = 0x13,
     OP_METHOD = 0x14,
     OP_DUAL_NAME = 0x2e,
     OP_MULTI_NAME = 0x2f,
@@ -106,7 +107,8 @@ static const char *put_segment(struct aml *a, const char *path)
         segment[n] = path[n];
         n++;
     }
-    if (n == 0 || (path[n] != '.' && path[n] != '\0')) {
+    bool ends_well = path[n] == '\0' || (path[n] == '.' && path[n + 1] != '\0');
+    if (n == 0 || (path[0] >= '0' && path[0] <= '9') || !ends_well) {
         aml_break(a, "a bad name");
     }
     cvm_put_bytes(a->out, segment, sizeof segment);
@@ -177,8 +179,14 @@ void aml_eisaid(struct aml *a, const char *id)
         aml_break(a, "a bad EISA identifier");
         return;
     }
-    unsigned vendor =
-        (unsigned)(id[0] - 0x40) << 10 | (unsigned)(id[1] - 0x40) << 5 | (unsigned)(id[2] - 0x40);
+    unsigned vendor = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (id[i] < 'A' || id[i] > 'Z') {
+            aml_break(a, "a bad EISA identifier");
+            return;
+        }
+        vendor = vendor << 5 | (unsigned)(id[i] - 0x40);
+    }
     const uint8_t bytes[] = { OP_DWORD, (uint8_t)(vendor >> 8), (uint8_t)vendor, product[0],
                               product[1] };
     cvm_put_bytes(a->out, bytes, sizeof bytes);
@@ -258,6 +266,13 @@ void aml_package(struct aml *a, uint8_t num_elements)
     cvm_put_u8(a->out, num_elements);
 }
 
+void aml_var_package(struct aml *a, uint64_t num_elements)
+{
+    cvm_put_u8(a->out, OP_VAR_PACKAGE);
+    aml_begin(a);
+    aml_int(a, num_elements);
+}
+
 void aml_method(struct aml *a, const char *name, uint8_t num_args, enum aml_sync sync)
 {
     cvm_put_u8(a->out, OP_METHOD);
@@ -273,6 +288,15 @@ void aml_region(struct aml *a, const char *name, enum aml_space space, uint64_t 
     aml_namestring(a, name);
     cvm_put_u8(a->out, (uint8_t)space);
     aml_int(a, offset);
+    aml_int(a, length);
+}
+
+void aml_region_at_argument(struct aml *a, const char *name, uint64_t base, uint64_t length)
+{
+    put_extended(a, EXT_REGION);
+    aml_namestring(a, name);
+    cvm_put_u8(a->out, AML_SYSTEM_MEMORY);
+    aml_asl(a, "Add (%llu, Arg0, Zero)", (unsigned long long)base);
     aml_int(a, length);
 }
 

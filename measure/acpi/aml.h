@@ -58,6 +58,7 @@ void aml_scope(struct aml *a, const char *path);
 void aml_device(struct aml *a, const char *name);
 void aml_processor(struct aml *a, const char *name, uint8_t id);
 void aml_package(struct aml *a, uint8_t num_elements);
+void aml_var_package(struct aml *a, uint64_t num_elements);
 
 enum aml_sync { AML_NOT_SERIALIZED = 0, AML_SERIALIZED = 8 };
 void aml_method(struct aml *a, const char *name, uint8_t num_args, enum aml_sync sync);
@@ -67,6 +68,9 @@ void aml_method(struct aml *a, const char *name, uint8_t num_args, enum aml_sync
 enum aml_space { AML_SYSTEM_MEMORY = 0, AML_SYSTEM_IO = 1, AML_PCI_CONFIG = 2 };
 void aml_region(struct aml *a, const char *name, enum aml_space space, uint64_t offset,
                 uint64_t length);
+
+/* A region in memory at base + Arg0, for use within a method. */
+void aml_region_at_argument(struct aml *a, const char *name, uint64_t base, uint64_t length);
 
 /* One entry of a Field: a name of `bits` bits, or with name NULL an Offset of `bits` from the
  * field's start. The list ends with bits 0. */
@@ -107,6 +111,8 @@ void aml_resources_end(struct aml *a);
 
 /* IO (Decode16, port, port, alignment, length) */
 void aml_io(struct aml *a, uint16_t port, uint8_t alignment, uint8_t length);
+/* Memory32Fixed (ReadWrite, base, length) */
+void aml_memory32_fixed(struct aml *a, uint32_t base, uint32_t length);
 void aml_irq_no_flags(struct aml *a, unsigned irq);
 void aml_irq_level_low_shared(struct aml *a, unsigned irq);
 /* Interrupt (ResourceConsumer, trigger, ActiveHigh, Shared) */

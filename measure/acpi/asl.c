@@ -4,6 +4,7 @@
 #include "measure/acpi/aml.h"
 #include "measure/acpi/aml_internal.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -33,6 +34,7 @@ static const struct asl_word {
     { "Subtract", 0x74, ASL_PLAIN },
     { "Increment", 0x75, ASL_PLAIN },
     { "ShiftLeft", 0x79, ASL_PLAIN },
+    { "ShiftRight", 0x7a, ASL_PLAIN },
     { "And", 0x7b, ASL_PLAIN },
     { "Or", 0x7d, ASL_PLAIN },
     { "DerefOf", 0x83, ASL_PLAIN },
@@ -88,16 +90,31 @@ static enum asl_expect put_known_word(struct aml *a, const struct asl_word *know
     return known->kind == ASL_COUNTED ? EXPECT_COUNT : EXPECT_ANYTHING;
 }
 
+static void put_number(struct aml *a, const char *word, enum asl_expect expect)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(word, &end, 0);
+    if (*end != '\0' || errno != 0 || expect == EXPECT_UUID ||
+        (expect == EXPECT_COUNT && value > UINT8_MAX)) {
+        aml_break(a, "a bad number");
+        return;
+    }
+    if (expect == EXPECT_COUNT) {
+        cvm_put_u8(a->out, (uint8_t)value);
+        return;
+    }
+    aml_int(a, value);
+}
+
 static enum asl_expect put_word(struct aml *a, const char *word, enum asl_expect expect)
 {
     if (*word >= '0' && *word <= '9') {
-        unsigned long long value = strtoull(word, NULL, 0);
-        if (expect == EXPECT_COUNT) {
-            cvm_put_u8(a->out, (uint8_t)value);
-            return EXPECT_ANYTHING;
-        }
-        aml_int(a, value);
+        put_number(a, word, expect);
         return EXPECT_ANYTHING;
+    }
+    if (expect != EXPECT_ANYTHING) {
+        aml_break(a, "no count behind Package, or no string behind ToUUID");
     }
     const struct asl_word *known = find_word(word);
     if (known != NULL) {
@@ -141,13 +158,20 @@ static void assemble(struct aml *a, const char *text)
             text++;
         } else if (*text == '"') {
             text = copy_until(a, text + 1, "\"", word);
-            text += *text == '"';
+            if (*text != '"') {
+                aml_break(a, "a string without its end");
+                break;
+            }
+            text++;
             put_quoted(a, word, expect);
             expect = EXPECT_ANYTHING;
         } else {
             text = copy_until(a, text, " \n,(){}", word);
             expect = put_word(a, word, expect);
         }
+    }
+    if (expect != EXPECT_ANYTHING) {
+        aml_break(a, "a piece of ASL that ends behind Package or ToUUID");
     }
 }
 

@@ -82,10 +82,12 @@ bool acpi_build_dsdt(struct acpi_build *b, struct cvm_error *err)
     dsdt_put_interrupt_routing(&d);
     put_gpe_block(&d);
     dsdt_put_cpus(&d);
+    dsdt_put_expanders(&d);
     dsdt_put_host_bridge_resources(&d);
     put_sleep_states(&d);
     put_fw_cfg(&d);
     dsdt_put_root_bus(&d);
+    dsdt_put_port_scopes(&d);
     dsdt_put_hotplug_event(&d);
     if (!aml_finish(&d.aml, "DSDT", err)) {
         return false;

@@ -165,8 +165,19 @@ static void put_report_method(struct aml *a)
                "Release (" PRES "CPLK) }");
 }
 
-static void put_cpu(struct aml *a, uint32_t cpu)
+/* CPUs fill the nodes in order. */
+static uint32_t node_of(const struct cvm_machine *machine, uint32_t cpu)
 {
+    uint32_t node = 0;
+    while (node + 1 < machine->num_numa_nodes && cpu >= machine->numa_nodes[node].cpu_count) {
+        cpu -= machine->numa_nodes[node++].cpu_count;
+    }
+    return node;
+}
+
+static void put_cpu(struct dsdt *d, uint32_t cpu)
+{
+    struct aml *a = &d->aml;
     uint8_t storage[8];
     struct cvm_buf apic = { .data = storage, .cap = sizeof storage }; /* never grows */
     acpi_put_local_apic(&apic, (uint8_t)cpu);
@@ -184,6 +195,9 @@ static void put_cpu(struct aml *a, uint32_t cpu)
     }
     aml_method(a, "_OST", 3, AML_SERIALIZED);
     aml_asl(a, "COST (%u, Arg0, Arg1, Arg2) }", cpu);
+    if (d->machine->num_numa_nodes != 0) {
+        aml_name_int(a, "_PXM", node_of(d->machine, cpu));
+    }
     aml_end(a);
 }
 
@@ -202,7 +216,7 @@ void dsdt_put_cpus(struct dsdt *d)
         put_scan_method(d);
         put_report_method(a);
         for (uint32_t cpu = 0; cpu < d->machine->cpu_count; cpu++) {
-            put_cpu(a, cpu);
+            put_cpu(d, cpu);
         }
         aml_end(a);
     }

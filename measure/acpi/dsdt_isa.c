@@ -79,6 +79,9 @@ void dsdt_put_lpc_bridge(struct dsdt *d)
     aml_device(a, "SF8");
     aml_name_int(a, "_ADR", 0x001f0000);
     put_router_registers(a);
+    if (d->machine->tpm) {
+        dsdt_put_tpm(d);
+    }
     put_keyboard(a);
     put_mouse(a);
     put_serial_port(d);

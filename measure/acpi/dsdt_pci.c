@@ -16,11 +16,8 @@ enum {
 
 /* --- the bridge --- */
 
-/* Native hot-plug (bit 0) is not offered where ACPI does it. */
-static void put_osc_method(struct dsdt *d)
+void dsdt_put_osc_method(struct aml *a, unsigned granted)
 {
-    struct aml *a = &d->aml;
-    unsigned granted = d->machine->hotplug_off ? 0x1f : 0x1e;
     aml_method(a, "_OSC", 4, AML_NOT_SERIALIZED);
     aml_asl(a,
             "CreateDWordField (Arg3, Zero, CDW1)"
@@ -87,7 +84,8 @@ void dsdt_put_host_bridge(struct dsdt *d)
             aml_name_int(a, "_ADR", 0);
         }
         aml_name_int(a, "_UID", 0);
-        put_osc_method(d);
+        /* Native hot-plug (bit 0) is not offered where ACPI does it. */
+        dsdt_put_osc_method(a, d->machine->hotplug_off ? 0x1f : 0x1e);
         if (d->profile->edsm) {
             put_endpoint_dsm(a);
         }
@@ -199,7 +197,7 @@ void dsdt_put_hotplug_event(struct dsdt *d)
     struct aml *a = &d->aml;
     aml_scope(a, "_GPE");
     aml_method(a, "_E01", 0, AML_NOT_SERIALIZED);
-    if (d->profile->always_pcnt) {
+    if (d->profile->always_pcnt || dsdt_count_ports(d->machine) != 0) {
         aml_acquire(a, "\\_SB.PCI0.BLCK");
         aml_asl(a, "\\_SB.PCI0.PCNT () Release (\\_SB.PCI0.BLCK)");
     }
@@ -254,7 +252,7 @@ void dsdt_put_host_bridge_resources(struct dsdt *d)
     {
         aml_name(a, "_CRS");
         aml_resources(a);
-        aml_range(a, 2, AML_RANGE_BUS, 0, 0, 0xff);
+        aml_range(a, 2, AML_RANGE_BUS, 0, 0, dsdt_last_root_bus(d->machine));
         aml_io(a, 0xcf8, 1, 8); /* configuration address and data */
         aml_range(a, 2, AML_RANGE_IO, AML_IO_ENTIRE_RANGE, 0, 0xcf7);
         aml_range(a, 2, AML_RANGE_IO, AML_IO_ENTIRE_RANGE, 0xd00, 0xffff);
@@ -262,6 +260,9 @@ void dsdt_put_host_bridge_resources(struct dsdt *d)
                   0xbffff); /* VGA */
         put_window32(d);
         put_window64(d);
+        if (d->machine->tpm) {
+            dsdt_put_tpm_resources(a);
+        }
         aml_resources_end(a);
 
         put_reserved_ports(a, "GPE0", "GPE0 resources", GPE0_BASE, GPE0_LENGTH);
@@ -275,14 +276,19 @@ void dsdt_put_host_bridge_resources(struct dsdt *d)
 
 /* --- the root bus --- */
 
-/* S00 to SFF: a function of the root bus, named after its device and function number. */
-static void put_function(struct aml *a, unsigned slot, unsigned function)
+/* S00 to SFF: a function of the root bus, named after its device and function number. Open. */
+static void begin_function(struct aml *a, unsigned slot, unsigned function)
 {
     static const char digits[] = "0123456789ABCDEF";
     unsigned devfn = slot << 3 | function;
     const char name[] = { 'S', digits[devfn >> 4], digits[devfn & 15], '\0' };
     aml_device(a, name);
     aml_name_int(a, "_ADR", slot << 16 | function);
+}
+
+static void put_function(struct aml *a, unsigned slot, unsigned function)
+{
+    begin_function(a, slot, function);
     aml_end(a);
 }
 
@@ -295,7 +301,9 @@ void dsdt_put_root_bus(struct dsdt *d)
         aml_scope(a, "PCI0");
         put_function(a, 0, 0); /* the host bridge itself */
         for (uint32_t i = 0; i < d->machine->num_devices; i++) {
-            put_function(a, d->machine->devices[i].slot, 0);
+            begin_function(a, d->machine->devices[i].slot, 0);
+            dsdt_put_behind_port(d, i);
+            aml_end(a);
         }
         dsdt_put_lpc_bridge(d);
         if (d->profile->lists_sata) {
@@ -304,6 +312,7 @@ void dsdt_put_root_bus(struct dsdt *d)
         put_function(a, CHIPSET_SLOT, SMBUS_FUNCTION);
         if (d->profile->always_pcnt && !d->machine->hotplug_off) {
             aml_method(a, "PCNT", 0, AML_NOT_SERIALIZED);
+            dsdt_put_port_events(d);
             aml_end(a);
         }
         aml_end(a);

@@ -15,6 +15,9 @@ static const struct acpi_profile profiles[] = {
         .pdsm_early_zero = true,
         .pdsm_empty_pair = true,
         .always_pcnt = true,
+        .inline_ports = true,
+        .ports_hidden = true,
+        .prt = ACPI_PRT_COMPUTED,
         .cpu_ini = true,
         .pcat_compat_always = true,
     },
@@ -27,6 +30,7 @@ static const struct acpi_profile profiles[] = {
         .cpu_ini = true,
         .pcat_compat_always = true,
         .lists_sata = true,
+        .prt = ACPI_PRT_COMPUTED,
     },
     {
         .since = { 8, 1, 0 },
@@ -35,9 +39,18 @@ static const struct acpi_profile profiles[] = {
         .cpu_ini = true,
         .pcat_compat_always = true,
         .lists_sata = true,
+        .prt = ACPI_PRT_COMPUTED,
     },
     {
         .since = { 9, 1, 0 },
+        .madt_revision = 3,
+        .edsm = true,
+        .cpu_ini = true,
+        .lists_sata = true,
+        .prt = ACPI_PRT_VAR_PACKAGE, /* the TDX tree; upstream 9.1 still computes it */
+    },
+    {
+        .since = { 9, 2, 0 },
         .madt_revision = 3,
         .edsm = true,
         .cpu_ini = true,

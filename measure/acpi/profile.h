@@ -8,6 +8,12 @@
 
 #include "measure/include/cvm/machine.h"
 
+enum acpi_prt {
+    ACPI_PRT_PACKAGE,     /* Package: its size is a byte */
+    ACPI_PRT_VAR_PACKAGE, /* VarPackage: its size is a term */
+    ACPI_PRT_COMPUTED,    /* the guest makes it in a loop */
+};
+
 struct acpi_profile {
     struct cvm_qemu_version since; /* the oldest version that the row describes */
     bool unseen;                   /* no binary of this version has been compared */
@@ -19,6 +25,9 @@ struct acpi_profile {
     bool pdsm_empty_pair; /* PDSM returns an empty pair for a slot without index */
     bool always_pcnt;     /* PCNT and its call in _E01 exist without bridges */
     bool lists_sata;      /* the SATA controller at 1f.2 appears */
+    bool inline_ports;    /* ports: BSEL before the device behind, PCNT within, _DSM by reference */
+    bool ports_hidden;    /* without hot-plug, what is behind a root port does not appear */
+    enum acpi_prt prt;    /* how an expander's routing table is written */
     bool com_irq_level;   /* COM1's interrupt is declared level, active low, shared */
 
     /* DSDT, CPU hot-plug */

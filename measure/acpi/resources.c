@@ -9,6 +9,7 @@ enum {
     TAG_IRQ_2 = 0x22, /* small item 4 of 2 bytes: mask only */
     TAG_IRQ_3 = 0x23, /* of 3 bytes: mask and flags */
     TAG_IO_7 = 0x47,
+    TAG_MEMORY32_FIXED = 0x86,
     TAG_END = 0x79, /* with a checksum of 0: not computed */
     TAG_ADDRESS_32 = 0x87,
     TAG_ADDRESS_16 = 0x88,
@@ -48,6 +49,15 @@ void aml_io(struct aml *a, uint16_t port, uint8_t alignment, uint8_t length)
     cvm_put_le(a->out, port, 2);
     cvm_put_u8(a->out, alignment);
     cvm_put_u8(a->out, length);
+}
+
+void aml_memory32_fixed(struct aml *a, uint32_t base, uint32_t length)
+{
+    cvm_put_u8(a->out, TAG_MEMORY32_FIXED);
+    cvm_put_le(a->out, 9, 2);
+    cvm_put_u8(a->out, 1); /* read-write */
+    cvm_put_le(a->out, base, 4);
+    cvm_put_le(a->out, length, 4);
 }
 
 void aml_irq_no_flags(struct aml *a, unsigned irq)

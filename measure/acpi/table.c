@@ -4,6 +4,7 @@ enum { TABLE_LENGTH_AT = 4, TABLE_CHECKSUM_AT = 9 };
 
 #define TABLES_FILE "etc/acpi/tables"
 #define RSDP_FILE "etc/acpi/rsdp"
+#define TPM_LOG_FILE "etc/tpm/log"
 
 /* --- the loader script: commands of 128 bytes with zero-padded file names --- */
 
@@ -29,11 +30,11 @@ static void loader_allocate(struct cvm_buf *loader, const char *file, uint32_t a
 }
 
 static void loader_add_pointer(struct cvm_buf *loader, const char *file, size_t offset,
-                               uint8_t size)
+                               uint8_t size, const char *target)
 {
     cvm_put_le(loader, LOADER_ADD_POINTER, 4);
-    put_file_name(loader, file);        /* where the pointer lies */
-    put_file_name(loader, TABLES_FILE); /* where it points */
+    put_file_name(loader, file);   /* where the pointer lies */
+    put_file_name(loader, target); /* where it points */
     cvm_put_le(loader, offset, 4);
     cvm_put_u8(loader, size);
     cvm_put_padding(loader, LOADER_COMMAND_SIZE);
@@ -81,8 +82,14 @@ void acpi_table_list(struct acpi_build *b, uint32_t offset)
 
 void acpi_put_pointer(struct acpi_build *b, uint32_t target, uint8_t size)
 {
-    loader_add_pointer(&b->loader, TABLES_FILE, b->tables.len, size);
+    loader_add_pointer(&b->loader, TABLES_FILE, b->tables.len, size, TABLES_FILE);
     cvm_put_le(&b->tables, target, size);
+}
+
+void acpi_put_log_pointer(struct acpi_build *b)
+{
+    loader_add_pointer(&b->loader, TABLES_FILE, b->tables.len, 8, TPM_LOG_FILE);
+    cvm_put_le(&b->tables, 0, 8);
 }
 
 void acpi_build_facs(struct acpi_build *b)
@@ -126,7 +133,7 @@ void acpi_build_rsdt_and_rsdp(struct acpi_build *b)
     cvm_put_text(&b->rsdp, "BOCHS ");
     cvm_put_u8(&b->rsdp, 0); /* Revision: ACPI 1.0 */
     cvm_put_le(&b->rsdp, rsdt, 4);
-    loader_add_pointer(&b->loader, RSDP_FILE, RSDP_RSDT_AT, 4);
+    loader_add_pointer(&b->loader, RSDP_FILE, RSDP_RSDT_AT, 4, TABLES_FILE);
     loader_add_checksum(&b->loader, RSDP_FILE, RSDP_CHECKSUM_AT, 0, RSDP_SIZE);
 }
 
@@ -135,6 +142,9 @@ void acpi_finish_files(struct acpi_build *b)
     enum { TABLES_ALIGNMENT = 64, RSDP_ALIGNMENT = 16, TABLES_FILE_UNIT = 128 * 1024 };
     cvm_autobuf struct cvm_buf allocations = { 0 };
     loader_allocate(&allocations, RSDP_FILE, RSDP_ALIGNMENT, LOADER_ZONE_FSEG);
+    if (b->machine->tpm) {
+        loader_allocate(&allocations, TPM_LOG_FILE, 1, LOADER_ZONE_HIGH);
+    }
     loader_allocate(&allocations, TABLES_FILE, TABLES_ALIGNMENT, LOADER_ZONE_HIGH);
     cvm_buf_insert(&b->loader, 0, allocations.data, allocations.len);
     b->loader.failed |= allocations.failed;

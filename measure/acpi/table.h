@@ -42,11 +42,16 @@ void acpi_table_list(struct acpi_build *b, uint32_t offset);
 /* Writes `target`, an offset in the tables file, in size bytes and has the loader relocate it. */
 void acpi_put_pointer(struct acpi_build *b, uint32_t target, uint8_t size);
 
+/* Writes a pointer to the TPM's event log, which the loader allocates, in 8 bytes. */
+void acpi_put_log_pointer(struct acpi_build *b);
+
 /* One function per table, each appending it whole. */
 void acpi_build_facs(struct acpi_build *b);
 CVM_MUST_CHECK bool acpi_build_dsdt(struct acpi_build *b, struct cvm_error *err);
 void acpi_build_fadt(struct acpi_build *b);
 void acpi_build_madt(struct acpi_build *b);
+void acpi_build_tpm2(struct acpi_build *b);
+void acpi_build_srat(struct acpi_build *b);
 void acpi_build_mcfg(struct acpi_build *b);
 void acpi_build_waet(struct acpi_build *b);
 void acpi_build_rsdt_and_rsdp(struct acpi_build *b);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -122,7 +123,8 @@ bool cvm_file_read(int fd, const char *name, size_t max, struct cvm_buf *out, st
     if (got != id.size) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "'%s' changed its size while it was read", name);
     }
-    if (out->data == NULL) { /* the usual case: hand the bytes over instead of copying them */
+    if (out->data == NULL &&
+        !out->failed) { /* the usual case: hand the bytes over instead of copying them */
         *out = (struct cvm_buf){ .data = cvm_steal(&bytes), .len = got, .cap = got + 1 };
         return true;
     }
@@ -156,7 +158,12 @@ bool cvm_file_write(int dir_fd, const char *name, const void *data, size_t size,
                     struct cvm_error *err)
 {
     char temporary[256];
-    int n = snprintf(temporary, sizeof temporary, ".%s.%ld.new", name, (long)getpid());
+    uint64_t salt; /* not the process number: it comes round again, and a dead one's file stays */
+    if (getrandom(&salt, sizeof salt, 0) != sizeof salt) {
+        return cvm_fail_errno(err, errno, "random name beside '%s'", name);
+    }
+    int n =
+        snprintf(temporary, sizeof temporary, ".%s.%016llx.new", name, (unsigned long long)salt);
     if (n < 0 || (size_t)n >= sizeof temporary) {
         return cvm_fail(err, CVM_ERR_USAGE, "file name '%s' is too long", name);
     }

@@ -27,18 +27,22 @@ static const EVP_MD *digest_of(const EVP_PKEY *pkey, bool *known)
 {
     static const struct {
         const char *type;
+        const char *group; /* OpenSSL's name of the curve; NULL where the type says it all */
         int min_bits, max_bits;
         bool sha256;
     } accepted[] = {
-        { "EC", 256, 256, true },
-        { "EC", 384, 384, true },
-        { "RSA", 2048, 8192, true },
-        { "ED25519", 253, 256, false },
+        { "EC", "prime256v1", 256, 256, true },
+        { "EC", "secp384r1", 384, 384, true },
+        { "RSA", NULL, 2048, 8192, true },
+        { "ED25519", NULL, 253, 256, false },
     };
     int bits = EVP_PKEY_get_bits(pkey);
+    char group[64] = "";
+    (void)EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL);
     for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
         if (EVP_PKEY_is_a(pkey, accepted[i].type) && bits >= accepted[i].min_bits &&
-            bits <= accepted[i].max_bits) {
+            bits <= accepted[i].max_bits &&
+            (accepted[i].group == NULL || strcmp(accepted[i].group, group) == 0)) {
             *known = true;
             return accepted[i].sha256 ? EVP_sha256() : NULL;
         }

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-enum { LINE = 16, CONTEXT_LINES = 1, VECTOR_MAX = 64 << 20 };
+enum { LINE = 16, VECTOR_MAX = 64 << 20 };
 
 /* One line of a hex dump; bytes past the end are left blank. */
 static void print_line(const char *label, const uint8_t *data, size_t size, size_t at)
@@ -28,8 +28,8 @@ static void print_difference(const uint8_t *got, size_t got_size, const uint8_t 
                              size_t want_size, size_t at)
 {
     size_t line = at / LINE * LINE;
-    size_t first = line < CONTEXT_LINES * LINE ? 0 : line - CONTEXT_LINES * LINE;
-    for (size_t i = first; i <= line + CONTEXT_LINES * LINE; i += LINE) {
+    size_t first = line < LINE ? 0 : line - LINE;
+    for (size_t i = first; i <= line + LINE; i += LINE) {
         print_line("got ", got, got_size, i);
         print_line("want", want, want_size, i);
     }

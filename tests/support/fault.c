@@ -111,6 +111,9 @@ static unsigned redirect(const struct imports *im)
 {
     unsigned count = 0;
     for (size_t t = 0; t < 2; t++) {
+        if (im->tables[t] == NULL || im->symbols == NULL || im->names == NULL) {
+            continue;
+        }
         for (size_t i = 0; i < im->sizes[t] / sizeof(ElfW(Rela)); i++) {
             const ElfW(Rela) *r = &im->tables[t][i];
             const ElfW(Sym) *symbol = &im->symbols[ELF64_R_SYM(r->r_info)];

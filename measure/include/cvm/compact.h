@@ -35,8 +35,7 @@ struct cvm_compact {
  * lengths, nothing behind the end.
  *
  * @param cbor  borrowed for the call, at most CVM_COMPACT_MAX_SIZE bytes.
- * @return false with CVM_ERR_MALFORMED naming the field, CVM_ERR_UNSUPPORTED for another
- *         version, CVM_ERR_NOMEM.
+ * @return false with CVM_ERR_MALFORMED naming the field, CVM_ERR_NOMEM.
  */
 CVM_API CVM_MUST_CHECK bool cvm_compact_parse(struct cvm_bytes cbor, struct cvm_compact *out,
                                               struct cvm_error *err);
@@ -45,7 +44,8 @@ CVM_API CVM_MUST_CHECK bool cvm_compact_parse(struct cvm_bytes cbor, struct cvm_
  * Builds the document.
  *
  * @param data  set to malloc()ed bytes, to be released with free(); *size to their count.
- * @return false with CVM_ERR_NOMEM.
+ * @return false with CVM_ERR_MALFORMED for a name or ranges that parsing would refuse,
+ *         CVM_ERR_NOMEM.
  */
 CVM_API CVM_MUST_CHECK bool cvm_compact_build(const struct cvm_compact *compact, uint8_t **data,
                                               size_t *size, struct cvm_error *err);

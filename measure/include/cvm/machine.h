@@ -55,6 +55,7 @@ enum cvm_device_role {
     CVM_DEVICE_SHARE,
     CVM_DEVICE_GPU_PORT,      /**< a root port with a GPU behind it */
     CVM_DEVICE_NVSWITCH_PORT, /**< a root port with an NVSwitch behind it */
+    CVM_DEVICE_EXPANDER,      /**< a pxb-pcie; the i-th one belongs to the i-th node that has one */
 };
 
 /** An endpoint or root port of the root bus, at function 0 of its slot. */
@@ -74,7 +75,7 @@ struct cvm_numa_node {
     uint32_t cpu_count;
     uint64_t memory_size; /**< bytes */
     bool has_expander;    /**< whether a pxb-pcie belongs to the node */
-    uint8_t expander_bus; /**< its bus number, where it has one */
+    uint8_t expander_bus; /**< its bus number, where it has one; ascending over the nodes */
     uint32_t num_gpus;    /**< root ports with GPUs behind the expander */
 };
 
@@ -116,17 +117,18 @@ struct cvm_device_counts {
     uint32_t rootfs; /**< 0 or 1: whether a virtio disk carries the root file system */
     uint32_t volumes;
     uint32_t nics;
-    uint32_t gpus;
+    uint32_t gpus; /**< behind ports of the root bus; those behind expanders are the nodes' */
     uint32_t nvswitches;
+    uint32_t expanders;
 };
 
 /**
  * Places devices in slots 1, 2, 3, ... in the fixed order of roles: rootfs, data disk,
  * volumes, NICs, vsock, share, GPU ports, NVSwitch ports. Data disk, vsock and share always
- * exist, once each.
+ * exist, once each. Expanders have slots of their own, from 16 on.
  *
  * @param machine its devices and num_devices are replaced; nothing else is touched.
- * @return false with CVM_ERR_UNSUPPORTED where they need more than CVM_MAX_DEVICES slots.
+ * @return false with CVM_ERR_UNSUPPORTED where they need more slots than there are.
  */
 CVM_API CVM_MUST_CHECK bool cvm_machine_place_devices(struct cvm_machine *machine,
                                                       const struct cvm_device_counts *counts,

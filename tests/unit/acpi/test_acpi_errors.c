@@ -58,22 +58,44 @@ static void test_impossible_machines(void **state)
     assert_refused(&m, CVM_ERR_MALFORMED, "4294967295 devices, at most 30");
 }
 
-static void test_parts_without_tables_yet(void **state)
+/* Two nodes with all CPUs and memory between them, each with an expander. */
+static struct cvm_machine numa_machine(void)
 {
     struct cvm_error err = { 0 };
     struct cvm_machine m = sample_machine();
-    (void)state;
-    m.tpm = true;
-    assert_refused(&m, CVM_ERR_UNSUPPORTED,
-                   "ACPI tables of a machine with swtpm = 1 cannot be generated yet");
-    m = sample_machine();
+    m.cpu_count = 4;
+    m.memory_size = UINT64_C(4) << 30;
+    must(cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .expanders = 2 }, &err), &err);
     m.num_numa_nodes = 2;
-    assert_refused(&m, CVM_ERR_UNSUPPORTED, "numa_nodes = 2 cannot be generated yet");
-    m = sample_machine();
-    must(cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .gpus = 8 }, &err), &err);
-    assert_refused(&m, CVM_ERR_UNSUPPORTED, "num_gpus = 8 cannot be generated yet");
-    must(cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .nvswitches = 4 }, &err), &err);
-    assert_refused(&m, CVM_ERR_UNSUPPORTED, "num_nvswitches = 4 cannot be generated yet");
+    m.numa_nodes[0] = (struct cvm_numa_node){ 2, UINT64_C(2) << 30, true, 5, 3 };
+    m.numa_nodes[1] = (struct cvm_numa_node){ 2, UINT64_C(2) << 30, true, 9, 0 };
+    return m;
+}
+
+static void test_nodes(void **state)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_acpi acpi = { 0 };
+    struct cvm_machine m = numa_machine();
+    (void)state;
+    must(cvm_acpi_build(&m, &acpi, &err), &err);
+    cvm_acpi_free(&acpi);
+    m.numa_nodes[1].cpu_count = 3;
+    assert_refused(&m, CVM_ERR_MALFORMED, "the NUMA nodes have 5 CPUs");
+    m = numa_machine();
+    m.numa_nodes[0].memory_size += 4096;
+    assert_refused(&m, CVM_ERR_MALFORMED, "node 0: 2 CPUs and 2147487744 bytes of memory");
+    m = numa_machine();
+    m.numa_nodes[1].expander_bus = 8; /* three ports follow bus 5 */
+    assert_refused(&m, CVM_ERR_MALFORMED, "node 1: an expander on bus 8 with 0 ports");
+    m = numa_machine();
+    m.numa_nodes[1].num_gpus = 247;
+    assert_refused(&m, CVM_ERR_MALFORMED, "node 1: an expander on bus 9 with 247 ports");
+    m = numa_machine();
+    m.numa_nodes[1].has_expander = false;
+    assert_refused(&m, CVM_ERR_MALFORMED, "1 nodes have an expander, 2 slots hold one");
+    m.num_numa_nodes = CVM_MAX_NUMA_NODES + 1;
+    assert_refused(&m, CVM_ERR_MALFORMED, "9 NUMA nodes, at most 8");
 }
 
 static void test_versions_without_profile(void **state)
@@ -103,7 +125,7 @@ static void test_profile_selection(void **state)
         { { 8, 0, 0 }, { 8, 0, 0 }, true },        { { 8, 0, 65535 }, { 8, 0, 0 }, true },
         { { 8, 1, 0 }, { 8, 1, 0 }, false },       { { 8, 2, 2 }, { 8, 1, 0 }, false },
         { { 9, 0, 65535 }, { 8, 1, 0 }, false },   { { 9, 1, 0 }, { 9, 1, 0 }, false },
-        { { 9, 2, 1 }, { 9, 1, 0 }, false },       { { 10, 0, 0 }, { 10, 0, 0 }, false },
+        { { 9, 2, 1 }, { 9, 2, 0 }, false },       { { 10, 0, 0 }, { 10, 0, 0 }, false },
         { { 10, 0, 13 }, { 10, 0, 0 }, false },    { { 11, 1, 0 }, { 11, 1, 0 }, false },
         { { 11, 1, 65535 }, { 11, 1, 0 }, false }, { { 11, 2, 0 }, { 11, 1, 0 }, true },
         { { 12, 0, 0 }, { 11, 1, 0 }, true },      { { 65535, 65535, 65535 }, { 11, 1, 0 }, true },
@@ -207,7 +229,7 @@ static void test_largest_machine(void **state)
     m.pci_hole64_size = 16384 * GIB;
     must(cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .nics = 27 }, &err), &err);
     build(&m, &acpi);
-    assert_int_equal(acpi.tables.size % (128 * 1024), 0);
+    assert_int_equal(acpi.tables.size % 0x20000, 0);
     assert_int_equal(acpi.loader.size % 4096, 0);
     assert_int_equal(acpi.rsdp.size, 20);
     assert_in_range(acpi.tables_used, 1, acpi.tables.size);
@@ -245,7 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_impossible_machines),
-        cmocka_unit_test(test_parts_without_tables_yet),
+        cmocka_unit_test(test_nodes),
         cmocka_unit_test(test_versions_without_profile),
         cmocka_unit_test(test_profile_selection),
         cmocka_unit_test(test_extrapolated_is_said),

@@ -15,10 +15,10 @@ static const char *const families[] = {
     "qemu-7.2", "qemu-8.2-tdx", "qemu-9.1-tdx", "qemu-9.2", "qemu-10.0", "qemu-11.1",
 };
 
-enum { CASES_PER_FAMILY = 57, COMPARED_PER_FAMILY = 42 };
+enum { CASES_PER_FAMILY = 57 };
 
 /* What the sum of all families has to be, so that nobody loses a case unnoticed. */
-enum { COMPARED = 252 };
+enum { COMPARED = 342 };
 
 static void put_json(json_object **slot)
 {
@@ -61,18 +61,36 @@ static const char *get_text(json_object *o, const char *key)
     return json_object_get_string(get(o, key, json_type_string));
 }
 
-/* What the library says that it does not do yet. */
-static bool has_unsupported_parts(json_object *machine)
-{
-    return get_number(machine, "num_gpus") != 0 || get_number(machine, "num_nvswitches") != 0 ||
-           get_flag(machine, "swtpm") || json_object_object_get(machine, "numa_nodes") != NULL;
-}
-
 static struct cvm_qemu_version parse_version(const char *text)
 {
-    struct cvm_qemu_version v;
-    assert_int_equal(sscanf(text, "%hu.%hu.%hu", &v.major, &v.minor, &v.micro), 3);
-    return v;
+    uint16_t parts[3];
+    char *at = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        parts[i] = (uint16_t)strtoul(text, &at, 10);
+        assert_int_equal(*at, i < 2 ? '.' : '\0');
+        text = at + 1;
+    }
+    return (struct cvm_qemu_version){ parts[0], parts[1], parts[2] };
+}
+
+/* NUMA nodes; GPUs behind an expander leave the root bus. */
+static void add_nodes(json_object *m, struct cvm_machine *machine, struct cvm_device_counts *counts)
+{
+    json_object *nodes = json_object_object_get(m, "numa_nodes");
+    size_t count = nodes == NULL ? 0 : json_object_array_length(nodes);
+    for (size_t i = 0; i < count; i++) {
+        json_object *node = json_object_array_get_idx(nodes, i);
+        json_object *bus = json_object_object_get(node, "pxb_bus");
+        machine->numa_nodes[machine->num_numa_nodes++] = (struct cvm_numa_node){
+            .cpu_count = (uint32_t)get_number(node, "cpu_count"),
+            .memory_size = get_number(node, "memory_size"),
+            .has_expander = bus != NULL,
+            .expander_bus = (uint8_t)(bus == NULL ? 0 : json_object_get_int(bus)),
+            .num_gpus = (uint32_t)get_number(node, "num_gpus"),
+        };
+        counts->expanders += bus != NULL;
+        counts->gpus -= bus == NULL ? 0 : (uint32_t)get_number(node, "num_gpus");
+    }
 }
 
 static struct cvm_machine machine_of(json_object *m)
@@ -88,15 +106,19 @@ static struct cvm_machine machine_of(json_object *m)
         .pic = get_flag(m, "pic"),
         .smm = get_flag(m, "smm"),
         .hotplug_off = get_flag(m, "hotplug_off"),
+        .tpm = get_flag(m, "swtpm"),
         .pci_hole64_size = get_number(m, "pci_hole64_size"),
         .pciexbar_base = CVM_PCIEXBAR_BASE,
         .pci_window64_base = CVM_PCI_WINDOW64_BASE,
     };
-    const struct cvm_device_counts counts = {
+    struct cvm_device_counts counts = {
         .rootfs = strcmp(get_text(m, "rootfs_device"), "virtio-blk") == 0,
         .volumes = (uint32_t)get_number(m, "num_verity_volumes"),
         .nics = (uint32_t)get_number(m, "num_nics"),
+        .gpus = (uint32_t)get_number(m, "num_gpus"),
+        .nvswitches = (uint32_t)get_number(m, "num_nvswitches"),
     };
+    add_nodes(m, &machine, &counts);
     must(cvm_machine_place_devices(&machine, &counts, &err), &err);
     return machine;
 }
@@ -184,13 +206,9 @@ static unsigned check_family(const char *family)
     unsigned compared = 0;
     assert_int_equal(json_object_array_length(cases), CASES_PER_FAMILY);
     for (size_t i = 0; i < CASES_PER_FAMILY; i++) {
-        json_object *c = json_object_array_get_idx(cases, i);
-        if (!has_unsupported_parts(get(c, "machine", json_type_object))) {
-            check_case(family, c);
-            compared++;
-        }
+        check_case(family, json_object_array_get_idx(cases, i));
+        compared++;
     }
-    assert_int_equal(compared, COMPARED_PER_FAMILY);
     return compared;
 }
 

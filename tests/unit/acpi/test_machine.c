@@ -76,7 +76,7 @@ static void test_slots_run_out(void **state)
         assert_int_equal(m.num_devices, ok ? nics + 3 : 7);
         if (!ok) {
             assert_error(&err, CVM_ERR_UNSUPPORTED,
-                         " devices on the root bus, which has 30 free slots");
+                         " devices and 0 expanders on the root bus, which has 30 slots");
         }
     }
     struct cvm_error err = { 0 };

@@ -205,18 +205,24 @@ static void no_entry_for_tdvf(void **state)
     cvm_buf_free(&firmware);
 }
 
-/* 16 + 32 * 0x08000000 is 16 in 32 bits. */
-static void count_that_wraps_the_length(void **state)
+static void assert_count_refused(uint32_t count, uint32_t length, const char *message)
 {
-    (void)state;
     struct cvm_error err = { 0 };
     struct cvm_tdvf tdvf;
     struct cvm_buf firmware = firmware_build(&firmware_plain);
-    firmware_patch(&firmware, FW_COUNT, 0x08000000, 4);
-    firmware_patch(&firmware, FW_LENGTH, 16, 4);
+    firmware_patch(&firmware, FW_COUNT, count, 4);
+    firmware_patch(&firmware, FW_LENGTH, length, 4);
     assert_false(cvm_tdvf_parse(bytes_of(&firmware), &tdvf, &err));
-    assert_error(&err, CVM_ERR_MALFORMED, "134217728 sections (at most 64) in 16 bytes");
+    assert_error(&err, CVM_ERR_MALFORMED, message);
     cvm_buf_free(&firmware);
+}
+
+/* Their lengths agree, the second because 16 + 32 * 0x08000000 is 16 in 32 bits. */
+static void too_many_sections(void **state)
+{
+    (void)state;
+    assert_count_refused(65, 16 + 32 * 65, "65 sections (at most 64) in 2096 bytes");
+    assert_count_refused(0x08000000, 16, "134217728 sections (at most 64) in 16 bytes");
 }
 
 /* A good descriptor at the very end of the file, whose table then has no room. */
@@ -382,7 +388,7 @@ int main(void)
         cmocka_unit_test(start_missing_at_every_length),
         cmocka_unit_test(each_bad_field_has_its_message),
         cmocka_unit_test(no_entry_for_tdvf),
-        cmocka_unit_test(count_that_wraps_the_length),
+        cmocka_unit_test(too_many_sections),
         cmocka_unit_test(section_table_past_the_end),
         cmocka_unit_test(as_many_sections_as_fit),
         cmocka_unit_test(split_code_file_is_explained),

@@ -1,0 +1,116 @@
+/*
+ * DSDT: PCI Express expanders (pxb-pcie), each a host bridge of its own with a bus number and a
+ * NUMA node.
+ */
+#include "measure/acpi/dsdt.h"
+
+enum { NUM_SLOTS = 32, NUM_PINS = 4 };
+
+/* The pins of slot 0 lead to links D, A, B, C; each further slot starts one link later. */
+static char link_of(unsigned slot, unsigned pin)
+{
+    return "DABC"[(slot + pin) % NUM_PINS];
+}
+
+static void put_table(struct aml *a, enum acpi_prt form)
+{
+    aml_asl(a, "Return (");
+    if (form == ACPI_PRT_VAR_PACKAGE) {
+        aml_var_package(a, NUM_SLOTS * NUM_PINS);
+    } else {
+        aml_package(a, NUM_SLOTS * NUM_PINS);
+    }
+    for (unsigned slot = 0; slot < NUM_SLOTS; slot++) {
+        for (unsigned pin = 0; pin < NUM_PINS; pin++) {
+            aml_asl(a, "Package (4) { %u, %u, LNK%c, Zero }", slot << 16 | 0xffff, pin,
+                    link_of(slot, pin));
+        }
+    }
+    aml_end(a);
+}
+
+/* The same table, computed by the guest. */
+static void put_loop(struct aml *a)
+{
+    aml_asl(a, "Store (Package (0x80) { }, Local0)"
+               "Store (Zero, Local1)"
+               "While (LLess (Local1, 0x80)) {"
+               "    Store (ShiftRight (Local1, 2, Zero), Local2)"
+               "    Store (And (Add (Local1, Local2, Zero), 3, Zero), Local3)");
+    for (unsigned i = 0; i < NUM_PINS; i++) {
+        aml_asl(a,
+                "If (LEqual (Local3, %u)) {"
+                "    Store (Package (4) { Zero, Zero, LNK%c, Zero }, Local4)"
+                "}",
+                i, link_of(0, i));
+    }
+    aml_asl(a, "    Store (Or (ShiftLeft (Local2, 0x10, Zero), 0xFFFF, Zero),"
+               "           Index (Local4, Zero, Zero))"
+               "    Store (And (Local1, 3, Zero), Index (Local4, One, Zero))"
+               "    Store (Local4, Index (Local0, Local1, Zero))"
+               "    Increment (Local1)"
+               "}"
+               "Return (Local0)");
+}
+
+/* QEMU 9.1 exists twice: the TDX tree, whose interrupts are edges, took later code over. */
+static enum acpi_prt prt_form(const struct dsdt *d)
+{
+    bool upstream = d->machine->interrupt_trigger == CVM_TRIGGER_LEVEL;
+    return upstream && d->profile->prt == ACPI_PRT_VAR_PACKAGE ? ACPI_PRT_COMPUTED
+                                                               : d->profile->prt;
+}
+
+static void put_expander(struct dsdt *d, uint32_t node)
+{
+    enum { NATIVE_HOTPLUG = 0x1f };
+    struct aml *a = &d->aml;
+    uint8_t bus = d->machine->numa_nodes[node].expander_bus;
+    const char name[] = { 'P', 'C', "0123456789ABCDEF"[bus >> 4], "0123456789ABCDEF"[bus & 15],
+                          '\0' };
+    aml_scope(a, "\\_SB");
+    {
+        aml_device(a, name);
+        aml_name_int(a, "_UID", bus);
+        aml_name_int(a, "_BBN", bus);
+        aml_name_eisaid(a, "_HID", "PNP0A08");
+        aml_name_eisaid(a, "_CID", "PNP0A03");
+        dsdt_put_osc_method(a, NATIVE_HOTPLUG);
+        aml_name_int(a, "_PXM", node);
+        aml_method(a, "_PRT", 0, AML_NOT_SERIALIZED);
+        if (prt_form(d) == ACPI_PRT_COMPUTED) {
+            put_loop(a);
+        } else {
+            put_table(a, prt_form(d));
+        }
+        aml_end(a);
+        aml_name(a, "_CRS");
+        aml_resources(a);
+        aml_range(a, 2, AML_RANGE_BUS, 0, bus, bus);
+        aml_resources_end(a);
+        aml_end(a);
+    }
+    aml_end(a);
+}
+
+/* The last one comes first. */
+void dsdt_put_expanders(struct dsdt *d)
+{
+    for (uint32_t node = d->machine->num_numa_nodes; node > 0; node--) {
+        if (d->machine->numa_nodes[node - 1].has_expander) {
+            put_expander(d, node - 1);
+        }
+    }
+}
+
+uint8_t dsdt_last_root_bus(const struct cvm_machine *machine)
+{
+    unsigned last = 0xff;
+    for (uint32_t node = 0; node < machine->num_numa_nodes; node++) {
+        const struct cvm_numa_node *n = &machine->numa_nodes[node];
+        if (n->has_expander && n->expander_bus <= last) {
+            last = n->expander_bus - 1u;
+        }
+    }
+    return (uint8_t)last;
+}
