@@ -4,7 +4,7 @@
  */
 #include "measure/acpi/dsdt.h"
 
-enum { NUM_SLOTS = 32, NUM_PINS = 4 };
+enum { NUM_SLOTS = 32, NUM_PINS = 4, NUM_ENTRIES = NUM_SLOTS * NUM_PINS };
 
 /* The pins of slot 0 lead to links D, A, B, C; each further slot starts one link later. */
 static char link_of(unsigned slot, unsigned pin)
@@ -16,9 +16,9 @@ static void put_table(struct aml *a, enum acpi_prt form)
 {
     aml_asl(a, "Return (");
     if (form == ACPI_PRT_VAR_PACKAGE) {
-        aml_var_package(a, NUM_SLOTS * NUM_PINS);
+        aml_var_package(a, NUM_ENTRIES);
     } else {
-        aml_package(a, NUM_SLOTS * NUM_PINS);
+        aml_package(a, NUM_ENTRIES);
     }
     for (unsigned slot = 0; slot < NUM_SLOTS; slot++) {
         for (unsigned pin = 0; pin < NUM_PINS; pin++) {
