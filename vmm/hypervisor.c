@@ -1,5 +1,6 @@
 #include "vmm/hypervisor.h"
 
+#include "vmm/log.h"
 #include "vmm/xml.h"
 
 #include <errno.h>
@@ -181,6 +182,7 @@ static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cv
     if (virInitialize() < 0 || !start_loop(h, err)) {
         return err->code != CVM_OK ? false : fail_libvirt(err, "initialise");
     }
+    cvm_log("connecting to %s", uri);
     h->connection = connect_patiently(uri);
     if (h->connection == NULL) {
         return fail_libvirt(err, uri);

@@ -170,21 +170,13 @@ static bool hash_file(int fd, const char *name, enum cvm_hash_kind kind,
         return false;
     }
     uint64_t done = 0;
-    for (;;) {
-        ssize_t n = pread(fd, chunk, CHUNK, (off_t)done);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return cvm_fail_errno(err, errno, "read '%s'", name);
-        }
-        if (n == 0) {
-            break;
-        }
-        if (!cvm_hash_update(&hash, chunk, (size_t)n, err)) {
+    size_t n = 1;
+    while (n != 0) {
+        if (!cvm_file_read_at(fd, name, chunk, CHUNK, done, &n, err) ||
+            !cvm_hash_update(&hash, chunk, n, err)) {
             return false;
         }
-        done += (uint64_t)n;
+        done += n;
         if (progress != NULL) {
             progress(name, done, id.size);
         }

@@ -1,15 +1,11 @@
 #include "vmm/launch.h"
 
-#include "measure/base/file.h"
-#include "measure/base/hex.h"
+#include "vmm/boot.h"
 #include "vmm/domain_xml.h"
-#include "vmm/share.h"
+#include "vmm/guest_dir.h"
+#include "vmm/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <uuid/uuid.h>
 
 enum { DEFAULT_CID_FIRST = 10000, DEFAULT_CID_COUNT = 1000, DEFAULT_ADDRESS_BITS = 46 };
@@ -122,169 +118,17 @@ static bool render_domain(const struct cvm_launch_plan *plan, const struct cvm_s
     return cvm_buf_finish(&out->xml, "domain document", err);
 }
 
-/* --- the directory --- */
-
-static bool write_text(int dir_fd, const char *name, const struct cvm_buf *text,
-                       struct cvm_error *err)
-{
-    return cvm_file_write(dir_fd, name, text->data, text->len, 0644, err);
-}
-
-static bool write_json(int dir_fd, const char *name, struct json_object *document,
-                       struct cvm_error *err)
-{
-    cvm_autobuf struct cvm_buf text = { 0 };
-    cvm_autobuilder struct cvm_json_builder b = { 0 };
-    cvm_json_put_any(&b, NULL, document);
-    return cvm_json_finish(&b, CVM_JSON_PRETTY, &text, err) && write_text(dir_fd, name, &text, err);
-}
-
-static bool write_expected(const struct cvm_launch_plan *plan, int dir_fd, struct cvm_error *err)
-{
-    const struct cvm_report report = cvm_launch_plan_report(plan);
-    cvm_autobuf struct cvm_buf text = { 0 };
-    cvm_autobuilder struct cvm_json_builder b = { 0 };
-    cvm_json_begin_object(&b, NULL);
-    cvm_report_put(&report, &b);
-    cvm_json_end(&b);
-    return cvm_json_finish(&b, CVM_JSON_PRETTY, &text, err) &&
-           write_text(dir_fd, "expected.json", &text, err);
-}
-
-static bool write_record(const struct cvm_launch_plan *plan, const struct cvm_launched *l,
-                         int dir_fd, struct cvm_error *err)
-{
-    char created[32];
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    cvm_autobuf struct cvm_buf text = { 0 };
-    cvm_autobuilder struct cvm_json_builder b = { 0 };
-    cvm_json_begin_object(&b, NULL);
-    cvm_json_put_string(&b, "name", plan->request->name);
-    cvm_json_put_string(&b, "uuid", l->uuid);
-    cvm_json_put_string(&b, "image", plan->bundle.path);
-    cvm_json_put_string(&b, "emulator", plan->host->emulator);
-    cvm_json_put_string(&b, "libvirt_uri", plan->host->libvirt_uri);
-    cvm_json_put_string(&b, "created", created);
-    cvm_json_put_u64(&b, "cid", l->cid);
-    cvm_json_put_bool(&b, "no_tee", plan->request->no_tee.value);
-    cvm_json_end(&b);
-    return cvm_json_finish(&b, CVM_JSON_PRETTY, &text, err) &&
-           write_text(dir_fd, "vm.json", &text, err);
-}
-
-/* A sparse file: it takes room as the guest writes. */
-static bool make_disk(int dir_fd, uint64_t size, struct cvm_error *err)
-{
-    cvm_autoclose int fd =
-        openat(dir_fd, "disk.raw", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || ftruncate(fd, (off_t)size) != 0) {
-        return cvm_fail_errno(err, errno, "create disk of %llu bytes", (unsigned long long)size);
-    }
-    return true;
-}
-
-/* "+64055:+64055"; false for names, which libvirt understands as well. */
-static bool parse_owner(const char *owner, uid_t *uid, gid_t *gid)
-{
-    char *end;
-    if (owner[0] != '+') {
-        return false;
-    }
-    *uid = (uid_t)strtoul(owner + 1, &end, 10);
-    if (end == owner + 1 || strncmp(end, ":+", 2) != 0) {
-        return false;
-    }
-    const char *group = end + 2;
-    *gid = (gid_t)strtoul(group, &end, 10);
-    return end != group && *end == '\0';
-}
-
-/* QEMU may run as somebody else ("+64055:+64055"): what it writes must then be theirs. */
-static bool give_away(int dir_fd, const char *owner, struct cvm_error *err)
-{
-    static const char *const written[] = { "disk.raw", "console.log" };
-    uid_t uid;
-    gid_t gid;
-    if (owner == NULL || geteuid() != 0 || !parse_owner(owner, &uid, &gid)) {
-        return true;
-    }
-    for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
-        if (fchownat(dir_fd, written[i], uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
-            return cvm_fail_errno(err, errno, "give '%s' to %s", written[i], owner);
-        }
-    }
-    return true;
-}
-
-static bool write_directory(const struct cvm_launch_plan *plan, const struct cvm_share *share,
-                            const struct cvm_buf *vm_config, const struct cvm_launched *l,
-                            int dir_fd, struct cvm_error *err)
-{
-    return write_json(dir_fd, "request.json", plan->request->document, err) &&
-           write_text(dir_fd, "vm_config.json", vm_config, err) &&
-           write_expected(plan, dir_fd, err) &&
-           cvm_file_write(dir_fd, "domain.xml", l->xml.data, l->xml.len - 1, 0644, err) &&
-           cvm_share_write(share, dir_fd, err) &&
-           make_disk(dir_fd, plan->request->disk_size.value, err) &&
-           cvm_file_write(dir_fd, "console.log", "", 0, 0640, err) &&
-           give_away(dir_fd, run_as(plan->host), err) && write_record(plan, l, dir_fd, err);
-}
-
-/* --- starting --- */
-
-static bool forward_ports(struct cvm_hypervisor *h, const struct cvm_request *r, const char *uuid,
-                          struct cvm_error *err)
-{
-    unsigned nic = 0;
-    while (nic < r->num_networks && r->networks[nic].mode != CVM_NETWORK_USER) {
-        nic++;
-    }
-    for (size_t i = 0; i < r->num_ports; i++) {
-        const struct cvm_port *p = &r->ports[i];
-        if (!cvm_hypervisor_forward(h, uuid, nic, p->protocol, p->address,
-                                    (unsigned)p->host_port.value, (unsigned)p->guest_port.value,
-                                    err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/*
- * The guest's CPUs run only after QEMU has read firmware, kernel and initrd, and the files are
- * still those that were verified.
- */
-static bool start(struct cvm_hypervisor *h, const struct cvm_bundle *bundle,
-                  const struct cvm_request *request, const char *uuid, struct cvm_error *err)
-{
-    return cvm_bundle_unchanged(bundle, err) && cvm_hypervisor_start_paused(h, uuid, err) &&
-           cvm_bundle_unchanged(bundle, err) && forward_ports(h, request, uuid, err) &&
-           cvm_hypervisor_resume(h, uuid, err);
-}
-
-/* Takes back a start; what goes wrong here must not hide why. */
-static void take_back(struct cvm_hypervisor *h, const char *uuid, bool undefine)
-{
-    struct cvm_error ignored = { 0 };
-    bool graceful;
-    (void)!cvm_hypervisor_stop(h, uuid, 0, &graceful, &ignored);
-    ignored = (struct cvm_error){ 0 };
-    if (undefine) {
-        (void)!cvm_hypervisor_undefine(h, uuid, &ignored);
-    }
-}
+/* --- the whole way --- */
 
 static bool define_and_start(struct cvm_hypervisor *h, const struct cvm_launch_plan *plan,
                              const struct cvm_launched *l, struct cvm_error *err)
 {
+    cvm_log("defining domain '%s', %s", plan->request->name, l->uuid);
     if (cvm_hypervisor_define(h, (const char *)l->xml.data, err) &&
-        start(h, &plan->bundle, plan->request, l->uuid, err)) {
+        cvm_boot(h, &plan->bundle, plan->request, l->uuid, err)) {
         return true;
     }
-    take_back(h, l->uuid, true);
+    cvm_boot_take_back(h, l->uuid, true);
     return false;
 }
 
@@ -388,8 +232,15 @@ static bool write_guest(const struct cvm_launch_plan *plan, const struct work *w
                         struct cvm_claim *claim, const struct cvm_launched *l,
                         struct cvm_error *err)
 {
-    return cvm_claim_make(claim, err) &&
-           write_directory(plan, &w->share, &w->vm_config, l, claim->fd, err) &&
+    const struct cvm_guest_files files = {
+        .plan = plan,
+        .launched = l,
+        .share = &w->share,
+        .vm_config = &w->vm_config,
+        .owner = run_as(plan->host),
+    };
+    cvm_log("writing '%s'", l->directory);
+    return cvm_claim_make(claim, err) && cvm_guest_dir_write(&files, claim->fd, err) &&
            cvm_claim_commit(claim, err);
 }
 
@@ -418,95 +269,5 @@ bool cvm_launch(struct cvm_launch_plan *plan, struct cvm_launched *out, struct c
     }
     struct cvm_error ignored = { 0 };
     (void)!cvm_store_delete(&store, name, &ignored);
-    return false;
-}
-
-/* --- starting again --- */
-
-/* The guest's declaration must still be true of the emulator and of the image. */
-static bool check_declared(const struct cvm_vm *vm, const struct cvm_bundle *bundle,
-                           struct cvm_error *err)
-{
-    cvm_autofree char *path = NULL;
-    cvm_autojson struct json_object *document = NULL;
-    struct cvm_vm_config declared = { 0 };
-    char hash[2 * sizeof bundle->os_image_hash + 1];
-    struct cvm_qemu_version then;
-    struct cvm_qemu_version now;
-    if (asprintf(&path, "%s/vm_config.json", vm->path) < 0) {
-        path = NULL;
-        return cvm_fail_nomem(err, "path", 0);
-    }
-    if (!cvm_json_load(path, &document, err) || !cvm_vm_config_decode(document, &declared, err) ||
-        !cvm_qemu_version_parse(declared.qemu_version == NULL ? "" : declared.qemu_version, &then,
-                                err) ||
-        !cvm_emulator_version(vm->record.emulator, &now, err)) {
-        return false;
-    }
-    cvm_hex_encode(bundle->os_image_hash.bytes, sizeof bundle->os_image_hash, hash);
-    if (declared.os_image_hash == NULL || strcmp(declared.os_image_hash, hash) != 0) {
-        return cvm_fail(err, CVM_ERR_MISMATCH,
-                        "'%s' is another image now: the guest is declared with os_image_hash %s",
-                        bundle->path, declared.os_image_hash);
-    }
-    return cvm_qemu_version_compare(then, now) == 0
-               ? true
-               : cvm_fail(err, CVM_ERR_MISMATCH,
-                          "'%s' is now QEMU %u.%u.%u, but the guest is declared with %u.%u.%u and "
-                          "would measure differently; remove it and launch it anew",
-                          vm->record.emulator, now.major, now.minor, now.micro, then.major,
-                          then.minor, then.micro);
-}
-
-static bool load_domain_xml(const struct cvm_vm *vm, struct cvm_buf *out, struct cvm_error *err)
-{
-    cvm_autoclose int fd = -1;
-    if (!cvm_file_open_beneath(vm->fd, "domain.xml", &fd, err) ||
-        !cvm_file_read(fd, "domain.xml", CVM_JSON_MAX_SIZE, out, err)) {
-        return false;
-    }
-    cvm_put_u8(out, '\0');
-    return cvm_buf_finish(out, "domain.xml", err);
-}
-
-static bool load_request(const struct cvm_vm *vm, struct cvm_request *out, struct cvm_error *err)
-{
-    cvm_autofree char *path = NULL;
-    if (asprintf(&path, "%s/request.json", vm->path) < 0) {
-        path = NULL;
-        return cvm_fail_nomem(err, "path", 0);
-    }
-    return cvm_request_load(path, out, err);
-}
-
-static bool check_off(struct cvm_hypervisor *h, const struct cvm_vm *vm, struct cvm_error *err)
-{
-    enum cvm_domain_state state;
-    if (!cvm_hypervisor_state(h, vm->record.uuid, &state, err)) {
-        return false;
-    }
-    return state != CVM_DOMAIN_RUNNING && state != CVM_DOMAIN_PAUSED
-               ? true
-               : cvm_fail(err, CVM_ERR_USAGE, "it is %s already", cvm_domain_state_word(state));
-}
-
-bool cvm_launch_again(const struct cvm_host *host, const struct cvm_vm *vm,
-                      cvm_bundle_progress *progress, struct cvm_error *err)
-{
-    cvm_autohypervisor struct cvm_hypervisor *h = NULL;
-    cvm_autobundle struct cvm_bundle bundle = CVM_BUNDLE_NONE;
-    cvm_autorequest struct cvm_request request = { 0 };
-    cvm_autobuf struct cvm_buf xml = { 0 };
-    if (!cvm_hypervisor_open(host->libvirt_uri, &h, err) || !check_off(h, vm, err) ||
-        !load_domain_xml(vm, &xml, err) || !load_request(vm, &request, err) ||
-        !cvm_bundle_open(vm->record.image, &bundle, err) || !check_declared(vm, &bundle, err) ||
-        !cvm_bundle_verify(&bundle, false, progress, err)) {
-        return false;
-    }
-    if (cvm_hypervisor_define(h, (const char *)xml.data, err) &&
-        start(h, &bundle, &request, vm->record.uuid, err)) {
-        return true;
-    }
-    take_back(h, vm->record.uuid, false);
     return false;
 }

@@ -3,6 +3,7 @@
 #include "measure/base/base64.h"
 #include "measure/base/hash.h"
 #include "measure/base/hex.h"
+#include "vmm/log.h"
 #include "vmm/measure_bundle.h"
 
 #include <stdio.h>
@@ -246,6 +247,7 @@ bool cvm_launch_plan_measure(struct cvm_launch_plan *plan, cvm_bundle_progress *
                              struct cvm_error *err)
 {
     cvm_autocontents struct cvm_bundle_contents contents = { 0 };
+    cvm_log("verifying and measuring image '%s'", plan->bundle.path);
     if (!cvm_bundle_read_verified(&plan->bundle, CVM_VERIFY_ALL, progress, &contents, err) ||
         !check_compact(plan, &contents.image, err)) {
         return false;

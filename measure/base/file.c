@@ -86,6 +86,17 @@ bool cvm_file_id_equal(const struct cvm_file_id *a, const struct cvm_file_id *b)
            a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
 }
 
+bool cvm_file_read_at(int fd, const char *name, void *buffer, size_t size, uint64_t offset,
+                      size_t *got, struct cvm_error *err)
+{
+    ssize_t n;
+    do {
+        n = pread(fd, buffer, size, (off_t)offset);
+    } while (n < 0 && errno == EINTR);
+    *got = n < 0 ? 0 : (size_t)n;
+    return n >= 0 ? true : cvm_fail_errno(err, errno, "read '%s'", name);
+}
+
 static bool too_large(const char *name, size_t max, struct cvm_error *err)
 {
     return cvm_fail(err, CVM_ERR_MALFORMED, "'%s' is larger than the limit of %zu bytes", name,
@@ -107,24 +118,18 @@ bool cvm_file_read(int fd, const char *name, size_t max, struct cvm_buf *out, st
         return cvm_fail_nomem(err, name, id.size);
     }
     size_t got = 0;
-    while (got <= id.size) {
-        ssize_t n = pread(fd, bytes + got, (size_t)id.size + 1 - got, (off_t)got);
-        if (n < 0 && errno == EINTR) {
-            continue;
+    size_t n = 1;
+    while (n != 0 && got <= id.size) {
+        if (!cvm_file_read_at(fd, name, bytes + got, (size_t)id.size + 1 - got, got, &n, err)) {
+            return false;
         }
-        if (n < 0) {
-            return cvm_fail_errno(err, errno, "read '%s'", name);
-        }
-        if (n == 0) {
-            break;
-        }
-        got += (size_t)n;
+        got += n;
     }
     if (got != id.size) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "'%s' changed its size while it was read", name);
     }
-    if (out->data == NULL &&
-        !out->failed) { /* the usual case: hand the bytes over instead of copying them */
+    bool fresh = out->data == NULL && !out->failed;
+    if (fresh) { /* the usual case: hand the bytes over instead of copying them */
         *out = (struct cvm_buf){ .data = cvm_steal(&bytes), .len = got, .cap = got + 1 };
         return true;
     }

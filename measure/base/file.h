@@ -41,6 +41,14 @@ CVM_MUST_CHECK bool cvm_file_identify(int fd, const char *name, struct cvm_file_
 bool cvm_file_id_equal(const struct cvm_file_id *a, const struct cvm_file_id *b);
 
 /*
+ * Reads up to size bytes at an offset; *got is 0 at the end of the file only.
+ *
+ * @return false with CVM_ERR_SYSTEM; an interrupted call is taken up again.
+ */
+CVM_MUST_CHECK bool cvm_file_read_at(int fd, const char *name, void *buffer, size_t size,
+                                     uint64_t offset, size_t *got, struct cvm_error *err);
+
+/*
  * Reads everything from fd, from its start, and appends it to out.
  *
  * @return false with CVM_ERR_MALFORMED where the file is larger than max bytes.

@@ -1,5 +1,6 @@
 #include "vmm/cli/cli.h"
 
+#include "vmm/log.h"
 #include "vmm/nearest.h"
 
 #include <assert.h>
@@ -17,7 +18,7 @@ static const struct cli_option global_options[] = {
     { "image-dir",  0,  CLI_STRING, GLOBAL(host.image_dir), "DIR", "where image bundles are (default /var/lib/cvm/images)" },
     { "state-dir",  0,  CLI_STRING, GLOBAL(host.state_dir), "DIR", "where launches are kept (default /var/lib/cvm)" },
     { "emulator",   0,  CLI_STRING, GLOBAL(host.emulator), "FILE", "the QEMU that runs guests (default /usr/bin/qemu-system-x86_64)" },
-    { "verbose",   'v', CLI_FLAG,   GLOBAL(verbose), NULL, "say more on stderr" },
+    { "verbose",   'v', CLI_FLAG,   GLOBAL(verbose), NULL, "tell each step on stderr" },
     { "help",      'h', CLI_FLAG,   GLOBAL(help), NULL, "show this text" },
     { 0 },
 };
@@ -363,6 +364,9 @@ static bool run_command(const struct cli_command *command, struct cursor *c, str
     if (cli->help) {
         print_command_help(command);
         return true;
+    }
+    if (cli->verbose) {
+        cvm_log_enable();
     }
     return check_operands(command, cli, err) && command->run(cli, args, err);
 }

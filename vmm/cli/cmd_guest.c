@@ -5,8 +5,6 @@
 #include "vmm/cli/commands.h"
 #include "vmm/launch.h"
 
-#include <errno.h>
-
 /* A host, its store and, for most commands, one guest. */
 struct work {
     struct cvm_host host;
@@ -363,29 +361,24 @@ static const struct cli_option logs_options[] = {
 /* clang-format on */
 
 /* Copies what there is from offset *at on. */
-static bool copy_log(int fd, off_t *at, struct cvm_error *err)
+static bool copy_log(int fd, uint64_t *at, struct cvm_error *err)
 {
     uint8_t chunk[65536];
-    for (;;) {
-        ssize_t n = pread(fd, chunk, sizeof chunk, *at);
-        if (n < 0 && errno == EINTR) {
-            continue;
+    size_t n = 1;
+    while (n != 0) {
+        if (!cvm_file_read_at(fd, "console.log", chunk, sizeof chunk, *at, &n, err)) {
+            return false;
         }
-        if (n < 0) {
-            return cvm_fail_errno(err, errno, "read 'console.log'");
-        }
-        if (n == 0) {
-            return true;
-        }
-        const struct cvm_buf text = { .data = chunk, .len = (size_t)n };
-        if (!cli_print(&text, err)) {
+        const struct cvm_buf text = { .data = chunk, .len = n };
+        if (n != 0 && !cli_print(&text, err)) {
             return false;
         }
         *at += n;
     }
+    return true;
 }
 
-static bool follow_log(const struct cli *cli, struct work *w, int fd, off_t *at,
+static bool follow_log(const struct cli *cli, struct work *w, int fd, uint64_t *at,
                        struct cvm_error *err)
 {
     bool stopped = false;
@@ -407,7 +400,7 @@ static bool run_logs(const struct cli *cli, const void *data, struct cvm_error *
     CVM_CLEANUP(free_work)
     struct work w = WORK_NONE;
     cvm_autoclose int fd = -1;
-    off_t at = 0;
+    uint64_t at = 0;
     return open_guest(cli, false, &w, err) &&
            cvm_file_open_beneath(w.vm.fd, "console.log", &fd, err) && copy_log(fd, &at, err) &&
            (!args->follow || follow_log(cli, &w, fd, &at, err));
