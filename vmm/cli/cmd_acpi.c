@@ -4,6 +4,7 @@
 #include "measure/base/file.h"
 #include "measure/base/hash.h"
 #include "measure/include/cvm/acpi.h"
+#include "vmm/cli/acpi_against.h"
 #include "vmm/cli/commands.h"
 #include "vmm/machine.h"
 #include "vmm/report.h"
@@ -17,6 +18,7 @@ struct acpi_args {
     const char *machine;
     const char *machines;
     const char *out;
+    const char *against;
 };
 
 #define FIELD(f) offsetof(struct acpi_args, f)
@@ -25,6 +27,7 @@ static const struct cli_option acpi_options[] = {
     { "machine",  'm', CLI_STRING, FIELD(machine),  "FILE", "JSON object with the keys of a vm_config that describe a machine" },
     { "machines",  0,  CLI_STRING, FIELD(machines), "FILE", "JSON array of {name, machine}: one line of JSON each" },
     { "out",      'o', CLI_STRING, FIELD(out),      "DIR",  "write tables.bin, rsdp.bin and loader.bin there" },
+    { "against",   0,  CLI_STRING, FIELD(against),  "EMULATOR", "compare with what this QEMU itself writes, with no guest running" },
     { 0 },
 };
 /* clang-format on */
@@ -133,6 +136,9 @@ static bool answer_one(const struct cli *cli, const struct acpi_args *args, stru
     if (args->out != NULL && !write_files(args->out, &answer.acpi, err)) {
         return false;
     }
+    if (args->against != NULL) {
+        return cli_acpi_against(cli, args->against, &answer.machine, &answer.acpi, err);
+    }
     if (answer.acpi.extrapolated) {
         cvm_warn(&warnings, "no QEMU %u.%u was ever compared: the tables are extrapolated",
                  answer.machine.qemu.major, answer.machine.qemu.minor);
@@ -203,8 +209,9 @@ static bool run_acpi(const struct cli *cli, const void *data, struct cvm_error *
     if (args->machines == NULL) {
         return answer_one(cli, args, err);
     }
-    return args->out == NULL ? answer_many(args->machines, err)
-                             : cvm_fail(err, CVM_ERR_USAGE, "--out goes with --machine");
+    return args->out == NULL && args->against == NULL
+               ? answer_many(args->machines, err)
+               : cvm_fail(err, CVM_ERR_USAGE, "--out and --against go with --machine");
 }
 
 const struct cli_command cmd_acpi = {

@@ -1,0 +1,199 @@
+#include "vmm/qmp.h"
+
+#include "vmm/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+enum { ANSWER_TIMEOUT_MS = 30000, MAX_ANSWER = 1 << 20 };
+
+/* --- the process --- */
+
+static bool spawn(char *const *argv, int stdio, int errors, pid_t *pid, struct cvm_error *err)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, stdio, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, stdio, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+    int rc = posix_spawn(pid, argv[0], &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return rc == 0 ? true : cvm_fail_errno(err, rc, "run '%s'", argv[0]);
+}
+
+/* Why the process went away: the first line that it wrote to standard error. */
+static bool fail_with_stderr(struct cvm_qmp *q, const char *what, struct cvm_error *err)
+{
+    char text[512] = "";
+    ssize_t n = read(q->errors, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\r\n")] = '\0';
+    return cvm_fail(err, CVM_ERR_SYSTEM, "%s: %s", what,
+                    *text == '\0' ? "the emulator says nothing" : text);
+}
+
+void cvm_qmp_close(struct cvm_qmp *q)
+{
+    if (q->pid > 0) {
+        kill(q->pid, SIGKILL);
+        while (waitpid(q->pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+    }
+    cvm_close_at(&q->socket);
+    cvm_close_at(&q->errors);
+    cvm_buf_free(&q->input);
+    *q = (struct cvm_qmp)CVM_QMP_NONE;
+}
+
+/* --- lines of JSON --- */
+
+static bool receive(struct cvm_qmp *q, struct cvm_error *err)
+{
+    uint8_t chunk[65536];
+    struct pollfd p = { .fd = q->socket, .events = POLLIN };
+    int ready;
+    do {
+        ready = poll(&p, 1, ANSWER_TIMEOUT_MS);
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0) {
+        return cvm_fail(err, CVM_ERR_SYSTEM, "no answer within %d s", ANSWER_TIMEOUT_MS / 1000);
+    }
+    ssize_t n = read(q->socket, chunk, sizeof chunk);
+    if (n <= 0) {
+        return fail_with_stderr(q, "the emulator ended", err);
+    }
+    cvm_put_bytes(&q->input, chunk, (size_t)n);
+    if (q->input.len > MAX_ANSWER) {
+        return cvm_fail(err, CVM_ERR_SYSTEM, "an answer of more than %d bytes", MAX_ANSWER);
+    }
+    return cvm_buf_finish(&q->input, "answer", err);
+}
+
+/* Takes one line out of what was received, parsed. */
+static bool next_message(struct cvm_qmp *q, struct json_object **out, struct cvm_error *err)
+{
+    const uint8_t *newline = NULL;
+    while (q->input.len == 0 || (newline = memchr(q->input.data, '\n', q->input.len)) == NULL) {
+        if (!receive(q, err)) {
+            return false;
+        }
+    }
+    size_t length = (size_t)(newline - q->input.data);
+    if (!cvm_json_parse("QMP", (struct cvm_bytes){ q->input.data, length }, out, err)) {
+        return false;
+    }
+    memmove(q->input.data, newline + 1, q->input.len - length - 1);
+    q->input.len -= length + 1;
+    return true;
+}
+
+struct message {
+    struct json_object *result; /* "return" */
+    struct json_object *error;
+    struct json_object *greeting;
+};
+
+static const struct cvm_json_field message_fields[] = {
+    { "return", CVM_JSON_ANY, offsetof(struct message, result) },
+    { "error", CVM_JSON_ANY, offsetof(struct message, error) },
+    { "QMP", CVM_JSON_ANY, offsetof(struct message, greeting) },
+    { 0 },
+};
+
+/* Waits for an answer, past events; *out then owns the message it borrows from. */
+static bool await_answer(struct cvm_qmp *q, struct json_object **document, struct message *out,
+                         struct cvm_error *err)
+{
+    for (;;) {
+        cvm_autojson struct json_object *next = NULL;
+        *out = (struct message){ 0 };
+        if (!next_message(q, &next, err) ||
+            !cvm_json_decode(next, message_fields, CVM_JSON_IGNORE_UNKNOWN, out, err)) {
+            return false;
+        }
+        if (out->error != NULL) {
+            return cvm_fail(err, CVM_ERR_SYSTEM, "the emulator refuses a command of its monitor");
+        }
+        if (out->result != NULL || out->greeting != NULL) {
+            *document = cvm_steal(&next);
+            return true;
+        }
+    }
+}
+
+static bool send_text(struct cvm_qmp *q, const struct cvm_buf *text, struct cvm_error *err)
+{
+    ssize_t n = send(q->socket, text->data, text->len, MSG_NOSIGNAL);
+    return n == (ssize_t)text->len ? true : fail_with_stderr(q, "the emulator ended", err);
+}
+
+/* {"execute": command, "arguments": {"command-line": line}}; line may be NULL. */
+static bool execute(struct cvm_qmp *q, const char *command, const char *line,
+                    struct json_object **document, struct message *out, struct cvm_error *err)
+{
+    cvm_autobuf struct cvm_buf text = { 0 };
+    cvm_autobuilder struct cvm_json_builder b = { 0 };
+    cvm_json_begin_object(&b, NULL);
+    cvm_json_put_string(&b, "execute", command);
+    if (line != NULL) {
+        cvm_json_begin_object(&b, "arguments");
+        cvm_json_put_string(&b, "command-line", line);
+        cvm_json_end(&b);
+    }
+    cvm_json_end(&b);
+    if (!cvm_json_finish(&b, CVM_JSON_ONE_LINE, &text, err)) {
+        return false;
+    }
+    cvm_put_u8(&text, '\n');
+    return cvm_buf_finish(&text, "QMP command", err) && send_text(q, &text, err) &&
+           await_answer(q, document, out, err);
+}
+
+bool cvm_qmp_start(char *const *argv, struct cvm_qmp *out, struct cvm_error *err)
+{
+    int sockets[2];
+    int errors[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
+        return cvm_fail_errno(err, errno, "socket pair");
+    }
+    out->socket = sockets[0];
+    cvm_autoclose int theirs = sockets[1];
+    if (pipe2(errors, O_CLOEXEC | O_NONBLOCK) != 0) {
+        return cvm_fail_errno(err, errno, "pipe");
+    }
+    out->errors = errors[0];
+    cvm_autoclose int their_errors = errors[1];
+    if (!spawn(argv, theirs, their_errors, &out->pid, err)) {
+        return false;
+    }
+    cvm_close_at(&theirs); /* so that the end of the process is the end of the stream */
+    theirs = -1;
+    cvm_autojson struct json_object *greeting = NULL;
+    cvm_autojson struct json_object *answer = NULL;
+    struct message message;
+    return await_answer(out, &greeting, &message, err) &&
+           execute(out, "qmp_capabilities", NULL, &answer, &message, err);
+}
+
+bool cvm_qmp_monitor(struct cvm_qmp *q, const char *command, struct cvm_buf *answer,
+                     struct cvm_error *err)
+{
+    cvm_autojson struct json_object *document = NULL;
+    struct message message;
+    if (!execute(q, "human-monitor-command", command, &document, &message, err)) {
+        return cvm_context(err, "monitor command '%s'", command);
+    }
+    const char *text = cvm_json_string(message.result);
+    answer->len = 0;
+    cvm_put_text(answer, text == NULL ? "" : text);
+    cvm_put_u8(answer, '\0');
+    return cvm_buf_finish(answer, "answer", err);
+}

@@ -1,0 +1,39 @@
+/*
+ * A QEMU process and its machine protocol (QMP) on a socket of our own.
+ */
+#ifndef CVM_VMM_QMP_H
+#define CVM_VMM_QMP_H
+
+#include "measure/base/buf.h"
+
+#include <sys/types.h>
+
+struct cvm_qmp {
+    pid_t pid;            /* -1 where nothing runs */
+    int socket;           /* QMP; -1 where closed */
+    int errors;           /* what the process writes to standard error; -1 where closed */
+    struct cvm_buf input; /* received, not yet taken */
+};
+
+#define CVM_QMP_NONE                                                                               \
+    {                                                                                              \
+        .pid = -1, .socket = -1, .errors = -1                                                      \
+    }
+#define cvm_autoqmp CVM_CLEANUP(cvm_qmp_close)
+
+/*
+ * Runs a program whose standard input and output are QMP (`-qmp stdio`), and greets it.
+ *
+ * @param argv  ends with NULL; argv[0] is the program.
+ * @return false with CVM_ERR_SYSTEM and the first line of what the program wrote to stderr.
+ */
+CVM_MUST_CHECK bool cvm_qmp_start(char *const *argv, struct cvm_qmp *out, struct cvm_error *err);
+
+/* Runs a command of the human monitor; appends what it prints, with a NUL. */
+CVM_MUST_CHECK bool cvm_qmp_monitor(struct cvm_qmp *q, const char *command, struct cvm_buf *answer,
+                                    struct cvm_error *err);
+
+/* Ends the process and waits for it; takes a closed one as well. */
+void cvm_qmp_close(struct cvm_qmp *q);
+
+#endif
