@@ -84,7 +84,8 @@ static void add_platform(struct arguments *a, const char *emulator, const struct
     add(a, "q35,smm=%s,pic=%s,hpet=off,usb=off%s", m->smm ? "on" : "off", m->pic ? "on" : "off",
         m->num_numa_nodes == 0 ? ",memory-backend=ram" : "");
     add_option(a, "-accel", "tcg");
-    add_option(a, "-cpu", "max,phys-bits=46");
+    /* An AMD processor would move memory above 4 GiB out of the way of its own I/O. */
+    add_option(a, "-cpu", "max,phys-bits=46,vendor=GenuineIntel");
     add(a, "-smp");
     add(a, "%u,sockets=1,cores=%u,threads=1", m->cpu_count, m->cpu_count);
     add(a, "-m");
@@ -151,19 +152,34 @@ static void add_expander(struct arguments *a, const struct cvm_machine *m, uint3
     }
 }
 
+static bool is_port(const struct cvm_pci_device *d)
+{
+    return d->role == CVM_DEVICE_GPU_PORT || d->role == CVM_DEVICE_NVSWITCH_PORT;
+}
+
+/*
+ * Endpoints, then expanders with what is behind them, then ports of the root bus: the emulator
+ * numbers hot-plug buses in the order in which it meets them.
+ */
 static void add_devices(struct arguments *a, const struct cvm_machine *m)
 {
     unsigned chassis = 0;
     uint32_t expanders = 0;
     for (uint32_t i = 0; i < m->num_devices; i++) {
         const struct cvm_pci_device *d = &m->devices[i];
-        if (d->role == CVM_DEVICE_EXPANDER) {
-            add_expander(a, m, expanders++, d->slot, &chassis);
-        } else if (d->role == CVM_DEVICE_GPU_PORT || d->role == CVM_DEVICE_NVSWITCH_PORT) {
-            add_port(a, "pcie.0", d->slot, ++chassis);
-        } else {
+        if (d->role != CVM_DEVICE_EXPANDER && !is_port(d)) {
             add(a, "-device");
             add(a, "virtio-rng-pci,bus=pcie.0,addr=0x%x", d->slot);
+        }
+    }
+    for (uint32_t i = 0; i < m->num_devices; i++) {
+        if (m->devices[i].role == CVM_DEVICE_EXPANDER) {
+            add_expander(a, m, expanders++, m->devices[i].slot, &chassis);
+        }
+    }
+    for (uint32_t i = 0; i < m->num_devices; i++) {
+        if (is_port(&m->devices[i])) {
+            add_port(a, "pcie.0", m->devices[i].slot, ++chassis);
         }
     }
 }
