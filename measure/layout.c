@@ -27,11 +27,11 @@ static const struct cvm_layout known[] = {
         },
     },
     {
-        .name = "stable202505", /* edk2-stable202505 */
-        .num_events = 17,
+        .name = "stable202505", /* edk2-stable202505; 17 events on a machine without expanders */
+        .num_events = 18,
         .events = {
             CVM_LAYOUT_TD_HOB, CVM_LAYOUT_CFV,
-            CVM_LAYOUT_FWCFG_BOOTMENU, CVM_LAYOUT_FWCFG_BOOTORDER,
+            CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS, CVM_LAYOUT_FWCFG_BOOTMENU, CVM_LAYOUT_FWCFG_BOOTORDER,
             CVM_LAYOUT_SECUREBOOT, CVM_LAYOUT_PK, CVM_LAYOUT_KEK, CVM_LAYOUT_DB, CVM_LAYOUT_DBX,
             CVM_LAYOUT_SEPARATOR,
             CVM_LAYOUT_ACPI_LOADER, CVM_LAYOUT_ACPI_RSDP, CVM_LAYOUT_ACPI_TABLES,

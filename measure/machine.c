@@ -193,14 +193,33 @@ static bool check_nodes(const struct cvm_machine *m, struct cvm_error *err)
     return check_expanders(m, err);
 }
 
+/* What a q35 machine of each version takes. */
+static uint32_t max_cpus(struct cvm_qemu_version version)
+{
+    static const struct {
+        struct cvm_qemu_version since;
+        uint32_t max;
+    } limits[] = {
+        { { 9, 0, 0 }, CVM_MAX_CPUS },
+        { { 8, 1, 0 }, 1024 },
+        { { 0, 0, 0 }, 288 },
+    };
+    size_t i = 0;
+    while (cvm_qemu_version_compare(version, limits[i].since) < 0) {
+        i++;
+    }
+    return limits[i].max;
+}
+
 bool cvm_machine_check(const struct cvm_machine *m, struct cvm_error *err)
 {
     if (m->cpu_count == 0) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "cpu_count is 0");
     }
-    if (m->cpu_count > CVM_MAX_CPUS) {
-        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "cpu_count %u, at most %d", m->cpu_count,
-                        CVM_MAX_CPUS);
+    if (m->cpu_count > max_cpus(m->qemu)) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "cpu_count %u, at most %u on QEMU %u.%u.%u",
+                        m->cpu_count, max_cpus(m->qemu), m->qemu.major, m->qemu.minor,
+                        m->qemu.micro);
     }
     return check_memory(m, err) && check_windows(m, err) && check_devices(m, err) &&
            check_nodes(m, err);

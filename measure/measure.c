@@ -25,6 +25,11 @@ struct parts {
     enum cvm_digest_source source; /* of the last three */
 };
 
+static bool hash_empty_cfv(struct cvm_sha384 *out, struct cvm_error *err)
+{
+    return cvm_hex_decode(EMPTY_CFV, sizeof EMPTY_CFV - 1, out->bytes, sizeof out->bytes, err);
+}
+
 static bool expect(const struct cvm_machine *machine, const struct parts *parts,
                    struct cvm_expectation *out, struct cvm_error *err)
 {
@@ -45,6 +50,11 @@ static bool expect(const struct cvm_machine *machine, const struct parts *parts,
             return false;
         }
     }
+    struct cvm_sha384 empty;
+    if (!hash_empty_cfv(&empty, err)) {
+        return false;
+    }
+    e.unknown_variables = memcmp(&empty, &parts->cfv, sizeof empty) != 0;
     *out = e;
     return true;
 }
@@ -143,9 +153,7 @@ bool cvm_measure_compact(const struct cvm_machine *machine, const struct cvm_com
         .initrd = compact->initrd,
         .source = CVM_DIGEST_DECLARED,
     };
-    return cvm_hex_decode(EMPTY_CFV, sizeof EMPTY_CFV - 1, parts.cfv.bytes, sizeof parts.cfv.bytes,
-                          err) &&
-           expect(machine, &parts, out, err);
+    return hash_empty_cfv(&parts.cfv, err) && expect(machine, &parts, out, err);
 }
 
 bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layout *layout,

@@ -52,6 +52,16 @@ static bool put_cfv(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *o
     return true;
 }
 
+/* etc/extra-pci-roots: u64, how many expanders there are. */
+static bool put_extra_pci_roots(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                                struct cvm_error *err)
+{
+    (void)kind;
+    cvm_autobuf struct cvm_buf count = { 0 };
+    cvm_put_le(&count, cvm_machine_count(r->in->machine, CVM_DEVICE_EXPANDER), 8);
+    return hash_buf(&count, out, err);
+}
+
 /* Values that are the same for every machine that this library describes. */
 static bool put_fixed(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
                       struct cvm_error *err)
@@ -146,6 +156,7 @@ static const struct rule {
 } rules[CVM_LAYOUT_KINDS] = {
     [CVM_LAYOUT_TD_HOB] = { "td_hob", put_td_hob },
     [CVM_LAYOUT_CFV] = { "cfv", put_cfv },
+    [CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS] = { "fwcfg_extra_pci_roots", put_extra_pci_roots },
     [CVM_LAYOUT_FWCFG_BOOTMENU] = { "fwcfg_bootmenu", put_fixed },
     [CVM_LAYOUT_FWCFG_BOOTORDER] = { "fwcfg_bootorder", put_fixed },
     [CVM_LAYOUT_SECUREBOOT] = { "secureboot", put_variable },
@@ -202,6 +213,13 @@ static bool check_layout(const struct cvm_layout *layout, struct cvm_error *err)
     return true;
 }
 
+/* A fw_cfg file that does not exist is not measured. */
+static bool exists(const struct cvm_machine *machine, enum cvm_layout_kind kind)
+{
+    return kind != CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS ||
+           cvm_machine_count(machine, CVM_DEVICE_EXPANDER) != 0;
+}
+
 bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
                       bool *acpi_extrapolated, struct cvm_error *err)
 {
@@ -215,6 +233,9 @@ bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
         enum cvm_layout_kind kind = layout->events[i];
         struct result result = { .source = CVM_DIGEST_COMPUTED };
         const char *name = rules[kind].name;
+        if (!exists(in->machine, kind)) {
+            continue;
+        }
         if (!rules[kind].put(&r, kind, &result, err)) {
             return false;
         }

@@ -158,19 +158,8 @@ static bool render_share(struct rendering *r, const char *address, struct fragme
         };
         return render("share_9p", values, out, err);
     }
-    if (strcmp(d->share_mode, "vvfat") == 0) {
-        char target[8];
-        const struct cvm_template_value values[] = {
-            { "dir", d->share_dir },
-            { "target", next_target(r, target, sizeof target) },
-            { "address", .markup = address },
-            { 0 },
-        };
-        return render("share_vvfat", values, out, err);
-    }
     return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                    "host_share_mode '%s' can be measured but not launched yet; use '9p' or "
-                    "'vvfat'",
+                    "host_share_mode '%s' can be measured but not launched yet; use '9p'",
                     d->share_mode);
 }
 

@@ -19,7 +19,7 @@ struct cvm_domain {
     const char *rootfs;     /* absolute path; NULL where the machine has no such device */
     const char *data_disk;  /* absolute path */
     const char *share_dir;  /* absolute path */
-    const char *share_mode; /* 9p, vvfat */
+    const char *share_mode; /* 9p */
     bool share_readonly;
     const struct cvm_volume *volumes;
     const struct cvm_network *networks;

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <time.h>
 
 static bool write_text(int dir_fd, const char *name, const struct cvm_buf *text,
@@ -52,6 +54,7 @@ static bool write_record(const struct cvm_launch_plan *plan, const struct cvm_la
     cvm_json_put_string(&b, "created", created);
     cvm_json_put_u64(&b, "cid", l->cid);
     cvm_json_put_bool(&b, "no_tee", plan->request->no_tee.value);
+    cvm_json_put_bool(&b, "has_vsock", !l->vsock_stand_in);
     cvm_json_end(&b);
     return cvm_json_finish(&b, CVM_JSON_PRETTY, &text, err) &&
            write_text(dir_fd, "vm.json", &text, err);
@@ -68,34 +71,71 @@ static bool make_disk(int dir_fd, uint64_t size, struct cvm_error *err)
     return true;
 }
 
-/* "+64055:+64055"; false for names, which libvirt understands as well. */
-static bool parse_owner(const char *owner, uid_t *uid, gid_t *gid)
+/* "+64055" is a number, anything else a name. */
+static bool parse_user(const char *text, uid_t *out)
 {
     char *end;
-    if (owner[0] != '+') {
-        return false;
+    if (text[0] == '+') {
+        *out = (uid_t)strtoul(text + 1, &end, 10);
+        return end != text + 1 && *end == '\0';
     }
-    *uid = (uid_t)strtoul(owner + 1, &end, 10);
-    if (end == owner + 1 || strncmp(end, ":+", 2) != 0) {
-        return false;
-    }
-    const char *group = end + 2;
-    *gid = (gid_t)strtoul(group, &end, 10);
-    return end != group && *end == '\0';
+    const struct passwd *user = getpwnam(text);
+    *out = user == NULL ? 0 : user->pw_uid;
+    return user != NULL;
 }
 
-/* QEMU may run as somebody else ("+64055:+64055"): what it writes must then be theirs. */
+static bool parse_group(const char *text, gid_t *out)
+{
+    char *end;
+    if (text[0] == '+') {
+        *out = (gid_t)strtoul(text + 1, &end, 10);
+        return end != text + 1 && *end == '\0';
+    }
+    const struct group *group = getgrnam(text);
+    *out = group == NULL ? 0 : group->gr_gid;
+    return group != NULL;
+}
+
+/* "+64055:+64055" or "libvirt-qemu:kvm". */
+static bool parse_owner(const char *owner, uid_t *uid, gid_t *gid, struct cvm_error *err)
+{
+    char user[128];
+    const char *colon = strchr(owner, ':');
+    size_t length = colon == NULL ? 0 : (size_t)(colon - owner);
+    if (length == 0 || length >= sizeof user) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "run_as '%s' is not USER:GROUP", owner);
+    }
+    memcpy(user, owner, length);
+    user[length] = '\0';
+    return parse_user(user, uid) && parse_group(colon + 1, gid)
+               ? true
+               : cvm_fail(err, CVM_ERR_MALFORMED, "run_as '%s' names nobody on this host", owner);
+}
+
+/* QEMU may run as somebody else: what it reads and writes must then be theirs. */
 static bool give_away(int dir_fd, const char *owner, struct cvm_error *err)
 {
-    static const char *const written[] = { "disk.raw", "console.log" };
+    static const char *const theirs[] = {
+        "disk.raw",
+        "console.log",
+        "shared",
+        "shared/app-compose.json",
+        "shared/.sys-config.json",
+        "shared/.user-config",
+        "shared/.encrypted-env",
+        "shared/.instance_info",
+    };
     uid_t uid;
     gid_t gid;
-    if (owner == NULL || geteuid() != 0 || !parse_owner(owner, &uid, &gid)) {
+    if (owner == NULL || geteuid() != 0) {
         return true;
     }
-    for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
-        if (fchownat(dir_fd, written[i], uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
-            return cvm_fail_errno(err, errno, "give '%s' to %s", written[i], owner);
+    if (!parse_owner(owner, &uid, &gid, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++) {
+        if (fchownat(dir_fd, theirs[i], uid, gid, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT) {
+            return cvm_fail_errno(err, errno, "give '%s' to %s", theirs[i], owner);
         }
     }
     return true;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 extern char **environ;
@@ -39,19 +40,22 @@ static bool check_words(const struct cvm_host *h, struct cvm_error *err)
     static const struct {
         const char *key;
         size_t offset;
-        const char *words[3];
+        const char *words; /* each between blanks */
     } rules[] = {
-        { "accelerator", FIELD(accelerator), { "kvm", "tcg", "tcg" } },
-        { "attestation_variant", FIELD(attestation_variant), { "auto", "legacy", "lite" } },
+        { "accelerator", FIELD(accelerator), " kvm tcg " },
+        { "attestation_variant", FIELD(attestation_variant), " auto legacy lite " },
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         const char *word;
+        char spaced[32];
         memcpy(&word, (const char *)h + rules[i].offset, sizeof word);
-        if (word != NULL && strcmp(word, rules[i].words[0]) != 0 &&
-            strcmp(word, rules[i].words[1]) != 0 && strcmp(word, rules[i].words[2]) != 0) {
-            return cvm_fail(err, CVM_ERR_MALFORMED, "key '%s': '%.32s' is none of '%s', '%s', '%s'",
-                            rules[i].key, word, rules[i].words[0], rules[i].words[1],
-                            rules[i].words[2]);
+        if (word == NULL) {
+            continue;
+        }
+        snprintf(spaced, sizeof spaced, " %s ", word);
+        if (strchr(word, ' ') != NULL || strstr(rules[i].words, spaced) == NULL) {
+            return cvm_fail(err, CVM_ERR_MALFORMED, "key '%s': '%.16s' is none of:%s", rules[i].key,
+                            word, rules[i].words);
         }
     }
     return true;

@@ -128,7 +128,8 @@ static virConnectPtr connect_patiently(const char *uri)
         virConnectPtr connection = virConnectOpen(uri);
         virErrorPtr last = connection == NULL ? virGetLastError() : NULL;
         bool busy = last != NULL && last->message != NULL &&
-                    strstr(last->message, "acquire pid file") != NULL;
+                    (strstr(last->message, "acquire pid file") != NULL ||
+                     strstr(last->message, "driver is not active") != NULL);
         if (!busy || i == TRIES) {
             return connection;
         }

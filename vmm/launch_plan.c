@@ -40,11 +40,18 @@ static bool open_bundle(struct cvm_launch_plan *plan, struct cvm_error *err)
 
 static bool ask_emulator(struct cvm_launch_plan *plan, struct cvm_error *err)
 {
+    static const struct cvm_qemu_version first_tdx = { 8, 0, 0 };
     struct cvm_qemu_version v;
     if (!cvm_emulator_version(plan->host->emulator, &v, err)) {
         return false;
     }
     snprintf(plan->qemu_version, sizeof plan->qemu_version, "%u.%u.%u", v.major, v.minor, v.micro);
+    if (!plan->request->no_tee.value && cvm_qemu_version_compare(v, first_tdx) < 0) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "emulator '%s' is QEMU %s, which has no TDX; use a newer one, or say "
+                        "\"no_tee\": true in the request to run the guest without",
+                        plan->host->emulator, plan->qemu_version);
+    }
     return true;
 }
 

@@ -76,24 +76,38 @@ static void add_option(struct arguments *a, const char *option, const char *valu
     add(a, "%s", value);
 }
 
-static void add_platform(struct arguments *a, const char *emulator, const struct cvm_machine *m)
+/* More CPUs than an 8-bit APIC ID can number exist with KVM only; none of them ever runs. */
+static void add_cpus(struct arguments *a, const struct cvm_machine *m)
 {
-    unsigned long long mib = m->memory_size >> 20;
-    add(a, "%s", emulator);
-    add(a, "-machine");
-    add(a, "q35,smm=%s,pic=%s,hpet=off,usb=off%s", m->smm ? "on" : "off", m->pic ? "on" : "off",
-        m->num_numa_nodes == 0 ? ",memory-backend=ram" : "");
-    add_option(a, "-accel", "tcg");
+    bool many = m->cpu_count > 255;
+    add_option(a, "-accel", many ? "kvm" : "tcg");
     /* An AMD processor would move memory above 4 GiB out of the way of its own I/O. */
-    add_option(a, "-cpu", "max,phys-bits=46,vendor=GenuineIntel");
+    add(a, "-cpu");
+    add(a, "%s,phys-bits=46,vendor=GenuineIntel", many ? "qemu64" : "max");
     add(a, "-smp");
     add(a, "%u,sockets=1,cores=%u,threads=1", m->cpu_count, m->cpu_count);
+}
+
+static void add_memory(struct arguments *a, const struct cvm_machine *m)
+{
+    unsigned long long mib = m->memory_size >> 20;
     add(a, "-m");
     add(a, "%lluM", mib);
     if (m->num_numa_nodes == 0) {
         add(a, "-object");
         add(a, "memory-backend-ram,id=ram,size=%lluM,reserve=off", mib);
     }
+}
+
+static void add_platform(struct arguments *a, const char *emulator, const struct cvm_machine *m)
+{
+    add(a, "%s", emulator);
+    add(a, "-machine");
+    add(a, "q35,smm=%s,pic=%s,hpet=off,usb=off%s%s", m->smm ? "on" : "off", m->pic ? "on" : "off",
+        m->num_numa_nodes == 0 ? ",memory-backend=ram" : "",
+        m->cpu_count > 255 ? ",kernel-irqchip=split" : "");
+    add_cpus(a, m);
+    add_memory(a, m);
     add(a, "-S");
     add(a, "-nodefaults");
     add(a, "-no-user-config");
@@ -257,12 +271,16 @@ static uint32_t be32(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Transfers what follows of the selected file into the landing place of a descriptor. */
+/*
+ * Transfers what follows of the selected file into the landing place of a descriptor. The register
+ * is big-endian, the port is not.
+ */
 static bool transfer(struct cvm_qmp *q, unsigned descriptor, struct cvm_error *err)
 {
     uint32_t address = DESCRIPTORS + 16 * descriptor;
-    return out(q, WORD, FW_CFG_DMA_HIGH, 0, err) &&
-           out(q, WORD, FW_CFG_DMA_LOW, __builtin_bswap32(address), err);
+    const uint8_t bytes[] = { (uint8_t)address, (uint8_t)(address >> 8), (uint8_t)(address >> 16),
+                              (uint8_t)(address >> 24) };
+    return out(q, WORD, FW_CFG_DMA_HIGH, 0, err) && out(q, WORD, FW_CFG_DMA_LOW, be32(bytes), err);
 }
 
 /* Has the emulator write its memory from the landing place on into a file, and reads that. */

@@ -123,6 +123,11 @@ void cvm_report_warn(const struct cvm_expectation *expectation, const struct cvm
     if (expectation->acpi_extrapolated) {
         warn_acpi(machine, warnings);
     }
+    if (expectation->unknown_variables) {
+        cvm_warn(warnings,
+                 "the firmware's variable store is not the known empty one: the events secureboot, "
+                 "pk, kek, db and dbx are right only where no keys are enrolled");
+    }
     for (uint32_t i = 0; i < expectation->events.num_events; i++) {
         const struct cvm_event *event = &expectation->events.events[i];
         if (event->source == CVM_DIGEST_CAPTURED) {

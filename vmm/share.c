@@ -102,7 +102,7 @@ bool cvm_share_write(const struct cvm_share *share, int dir_fd, struct cvm_error
         { ".user-config", &share->user_config },     { ".encrypted-env", &share->encrypted_env },
         { ".instance_info", &share->instance_info },
     };
-    if (mkdirat(dir_fd, "shared", 0755) != 0) {
+    if (mkdirat(dir_fd, "shared", 0750) != 0) {
         return cvm_fail_errno(err, errno, "create directory 'shared'");
     }
     cvm_autoclose int fd = openat(dir_fd, "shared", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -111,7 +111,7 @@ bool cvm_share_write(const struct cvm_share *share, int dir_fd, struct cvm_error
     }
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         const struct cvm_buf *c = files[i].contents;
-        if (c->len != 0 && !cvm_file_write(fd, files[i].name, c->data, c->len, 0644, err)) {
+        if (c->len != 0 && !cvm_file_write(fd, files[i].name, c->data, c->len, 0640, err)) {
             return cvm_context(err, "shared");
         }
     }

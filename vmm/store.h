@@ -45,6 +45,7 @@ struct cvm_vm_record {
     const char *created; /* RFC 3339, UTC */
     struct cvm_opt_u64 cid;
     struct cvm_opt_bool no_tee;
+    struct cvm_opt_bool has_vsock; /* false where another device took its slot */
 };
 
 /* A guest's directory, opened. */

@@ -4,6 +4,8 @@
 #include "measure/acpi/dsdt.h"
 #include "measure/acpi/madt.h"
 
+#include <stdio.h>
+
 #define PRES "\\_SB.PCI0.PRES."
 
 /* PRES: the hot-plug controller's registers. */
@@ -175,20 +177,32 @@ static uint32_t node_of(const struct cvm_machine *machine, uint32_t cpu)
     return node;
 }
 
+/* A processor object has one byte for its number; later CPUs are devices. */
+static void begin_cpu(struct aml *a, uint32_t cpu)
+{
+    char name[8];
+    snprintf(name, sizeof name, "C%03X", cpu & 0xfff);
+    if (!acpi_needs_x2apic(cpu)) {
+        aml_processor(a, name, (uint8_t)cpu);
+        return;
+    }
+    aml_device(a, name);
+    aml_name_string(a, "_HID", "ACPI0007");
+    aml_name_int(a, "_UID", cpu);
+}
+
 static void put_cpu(struct dsdt *d, uint32_t cpu)
 {
     struct aml *a = &d->aml;
-    uint8_t storage[8];
+    uint8_t storage[ACPI_MAX_LOCAL_APIC];
     struct cvm_buf apic = { .data = storage, .cap = sizeof storage }; /* never grows */
-    acpi_put_local_apic(&apic, (uint8_t)cpu);
+    acpi_put_local_apic(&apic, cpu);
 
-    const char name[] = { 'C', '0', "0123456789ABCDEF"[cpu >> 4], "0123456789ABCDEF"[cpu & 15],
-                          '\0' };
-    aml_processor(a, name, (uint8_t)cpu);
+    begin_cpu(a, cpu);
     aml_method(a, "_STA", 0, AML_SERIALIZED);
     aml_asl(a, "Return (CSTA (%u)) }", cpu);
     aml_name(a, "_MAT");
-    aml_bytes(a, storage, sizeof storage);
+    aml_bytes(a, storage, (uint8_t)apic.len);
     if (cpu != 0) { /* the boot CPU stays */
         aml_method(a, "_EJ0", 1, AML_NOT_SERIALIZED);
         aml_asl(a, "CEJ0 (%u) }", cpu);

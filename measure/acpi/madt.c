@@ -10,16 +10,62 @@ enum {
     TYPE_IO_APIC = 1,
     TYPE_OVERRIDE = 2,
     TYPE_LOCAL_NMI = 4,
+    TYPE_LOCAL_X2APIC = 9,
+    TYPE_LOCAL_X2APIC_NMI = 10,
     ALL_PROCESSORS = 0xff,
 };
 
-void acpi_put_local_apic(struct cvm_buf *t, uint8_t cpu)
+static void put_local_apic(struct cvm_buf *t, uint8_t cpu)
 {
     cvm_put_u8(t, TYPE_LOCAL_APIC);
     cvm_put_u8(t, 8);    /* Length */
     cvm_put_u8(t, cpu);  /* ACPI Processor UID */
     cvm_put_u8(t, cpu);  /* APIC ID */
     cvm_put_le(t, 1, 4); /* Flags: enabled */
+}
+
+static void put_local_x2apic(struct cvm_buf *t, uint32_t cpu)
+{
+    cvm_put_u8(t, TYPE_LOCAL_X2APIC);
+    cvm_put_u8(t, 16);     /* Length */
+    cvm_put_le(t, 0, 2);   /* Reserved */
+    cvm_put_le(t, cpu, 4); /* X2APIC ID */
+    cvm_put_le(t, 1, 4);   /* Flags: enabled */
+    cvm_put_le(t, cpu, 4); /* ACPI Processor UID */
+}
+
+bool acpi_needs_x2apic(uint32_t cpu)
+{
+    return cpu >= ALL_PROCESSORS;
+}
+
+void acpi_put_local_apic(struct cvm_buf *t, uint32_t cpu)
+{
+    if (acpi_needs_x2apic(cpu)) {
+        put_local_x2apic(t, cpu);
+        return;
+    }
+    put_local_apic(t, (uint8_t)cpu);
+}
+
+/* The non-maskable interrupt of all processors, in the form that reaches the last of them. */
+static void put_local_nmi(struct cvm_buf *t, uint32_t last_cpu)
+{
+    enum { CONFORMS = 0, LINT1 = 1 };
+    if (acpi_needs_x2apic(last_cpu)) {
+        cvm_put_u8(t, TYPE_LOCAL_X2APIC_NMI);
+        cvm_put_u8(t, 12);            /* Length */
+        cvm_put_le(t, CONFORMS, 2);   /* Flags */
+        cvm_put_le(t, UINT32_MAX, 4); /* ACPI Processor UID: all */
+        cvm_put_u8(t, LINT1);         /* Local x2APIC LINT# */
+        cvm_put_zeros(t, 3);          /* Reserved */
+        return;
+    }
+    cvm_put_u8(t, TYPE_LOCAL_NMI);
+    cvm_put_u8(t, 6); /* Length */
+    cvm_put_u8(t, ALL_PROCESSORS);
+    cvm_put_le(t, CONFORMS, 2); /* Flags */
+    cvm_put_u8(t, LINT1);       /* Local APIC LINT# */
 }
 
 static void put_io_apic(struct cvm_buf *t)
@@ -74,14 +120,10 @@ void acpi_build_madt(struct acpi_build *b)
     cvm_put_le(t, LOCAL_APIC_BASE, 4); /* Local Interrupt Controller Address */
     cvm_put_le(t, pcat_compat, 4);     /* Flags: PCAT_COMPAT */
     for (uint32_t cpu = 0; cpu < b->machine->cpu_count; cpu++) {
-        acpi_put_local_apic(t, (uint8_t)cpu);
+        acpi_put_local_apic(t, cpu);
     }
     put_io_apic(t);
     put_overrides(t, b->machine->interrupt_trigger);
-    cvm_put_u8(t, TYPE_LOCAL_NMI);
-    cvm_put_u8(t, 6); /* Length */
-    cvm_put_u8(t, ALL_PROCESSORS);
-    cvm_put_le(t, 0, 2); /* Flags: conforms */
-    cvm_put_u8(t, 1);    /* Local APIC LINT# */
+    put_local_nmi(t, b->machine->cpu_count - 1);
     acpi_table_list(b, acpi_table_end(b));
 }

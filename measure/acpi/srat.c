@@ -1,24 +1,40 @@
 /*
  * System Resource Affinity Table.        Source: ACPI 6.5, 5.2.16
  */
-#include "measure/acpi/table.h"
+#include "measure/acpi/madt.h"
 
-enum { TYPE_LOCAL_APIC = 0, TYPE_MEMORY = 1, ENABLED = 1 };
+enum { TYPE_LOCAL_APIC = 0, TYPE_MEMORY = 1, TYPE_LOCAL_X2APIC = 2, ENABLED = 1 };
 
 #define LOW_HOLE_START UINT64_C(0xa0000) /* 640 KiB */
 #define LOW_HOLE_END UINT64_C(0x100000)  /* 1 MiB */
 #define FOUR_GIB (UINT64_C(1) << 32)
 
-static void put_cpu_affinity(struct cvm_buf *t, uint32_t node, uint8_t apic_id)
+static void put_x2apic_affinity(struct cvm_buf *t, uint32_t node, uint32_t apic_id)
 {
+    cvm_put_u8(t, TYPE_LOCAL_X2APIC);
+    cvm_put_u8(t, 24);         /* Length */
+    cvm_put_le(t, 0, 2);       /* Reserved */
+    cvm_put_le(t, node, 4);    /* Proximity Domain */
+    cvm_put_le(t, apic_id, 4); /* X2APIC ID */
+    cvm_put_le(t, ENABLED, 4); /* Flags */
+    cvm_put_le(t, 0, 4);       /* Clock Domain */
+    cvm_put_le(t, 0, 4);       /* Reserved */
+}
+
+static void put_cpu_affinity(struct cvm_buf *t, uint32_t node, uint32_t apic_id)
+{
+    if (acpi_needs_x2apic(apic_id)) {
+        put_x2apic_affinity(t, node, apic_id);
+        return;
+    }
     cvm_put_u8(t, TYPE_LOCAL_APIC);
-    cvm_put_u8(t, 16);            /* Length */
-    cvm_put_u8(t, (uint8_t)node); /* Proximity Domain, bits 0-7 */
-    cvm_put_u8(t, apic_id);       /* APIC ID */
-    cvm_put_le(t, ENABLED, 4);    /* Flags */
-    cvm_put_u8(t, 0);             /* Local SAPIC EID */
-    cvm_put_le(t, node >> 8, 3);  /* Proximity Domain, bits 8-31 */
-    cvm_put_le(t, 0, 4);          /* Clock Domain */
+    cvm_put_u8(t, 16);               /* Length */
+    cvm_put_u8(t, (uint8_t)node);    /* Proximity Domain, bits 0-7 */
+    cvm_put_u8(t, (uint8_t)apic_id); /* APIC ID */
+    cvm_put_le(t, ENABLED, 4);       /* Flags */
+    cvm_put_u8(t, 0);                /* Local SAPIC EID */
+    cvm_put_le(t, node >> 8, 3);     /* Proximity Domain, bits 8-31 */
+    cvm_put_le(t, 0, 4);             /* Clock Domain */
 }
 
 static void put_memory_affinity(struct cvm_buf *t, uint32_t node, uint64_t base, uint64_t length,
@@ -73,7 +89,7 @@ static unsigned put_node_memory(struct acpi_build *b, uint32_t node, uint64_t fr
 void acpi_build_srat(struct acpi_build *b)
 {
     const struct cvm_machine *m = b->machine;
-    uint8_t cpu = 0;
+    uint32_t cpu = 0;
     uint64_t at = 0;
     unsigned ranges = 0;
     acpi_table_begin(b, "SRAT", 1);

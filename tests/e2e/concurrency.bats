@@ -52,8 +52,8 @@ different() {
     for name in a b c d; do
         {
             rc=0
-            cvm --json remove --force "$name" >/dev/null 2>"$PLACE/error.$name" || rc=$?
-            echo "$rc" >"$PLACE/status.$name"
+            cvm --json remove --force "$name" >/dev/null 2>"$PLACE/trouble.$name" || rc=$?
+            echo "$rc" >"$PLACE/removal.$name"
         } 3>&- &
     done
     for n in 1 2 3; do
@@ -61,8 +61,8 @@ different() {
     done
     wait
     for name in a b c d; do
-        assert_equal "removal of $name" 0 "$(cat "$PLACE/status.$name")" ||
-            fail "$(cat "$PLACE/error.$name")"
+        assert_equal "removal of $name" 0 "$(cat "$PLACE/removal.$name")" ||
+            fail "$(cat "$PLACE/trouble.$name")"
     done
     assert_nothing_left
 }

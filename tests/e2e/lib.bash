@@ -8,7 +8,7 @@
 #
 # tests/e2e/run has made sure of programs and bundles and says where they are:
 # CVM (the program), CVM_E2E_BUNDLE_DIR (the sample bundles).
-# shellcheck disable=SC2154  # bats sets status, output and stderr
+# shellcheck disable=SC2119,SC2120,SC2154  # who passes arguments, and status, is elsewhere
 
 [ -z "${BATS_VERSION:-}" ] || bats_require_minimum_version 1.7.0
 

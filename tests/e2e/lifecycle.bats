@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # One guest's life, told in order: each test starts where the one before it ended.
 
+# shellcheck disable=SC2016,SC2154  # jq programs and scripts; bats sets stderr
 load lib
 
 setup_file() {
@@ -126,7 +127,6 @@ fingerprint() { # NAME
 }
 
 @test "its start is refused when the emulator has another version" {
-    # shellcheck disable=SC2016  # for the script
     fake_emulator "$PLACE/qemu" '
         if [ "$1" = --version ] && [ -e "${0%/*}/upgraded" ]; then
             echo "QEMU emulator version 8.2.2 (made up)"

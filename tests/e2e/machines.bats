@@ -2,6 +2,7 @@
 # Machines that differ in everything a request can say, all booted at once: what each
 # guest was given, as it says itself, is what was predicted and declared.
 
+# shellcheck disable=SC2016  # jq programs
 load lib
 
 # name vcpu | KiB of memory | NICs | PCI IDs in slots 1.. | disks, as the guest is to see them

@@ -11,6 +11,7 @@ struct work {
     struct cvm_store store;
     struct cvm_vm vm;
     struct cvm_hypervisor *hypervisor;
+    char *uri; /* owned: of the hypervisor */
 };
 
 #define WORK_NONE                                                                                  \
@@ -21,6 +22,7 @@ struct work {
 static void free_work(struct work *w)
 {
     cvm_hypervisor_close(w->hypervisor);
+    free(w->uri);
     cvm_vm_close(&w->vm);
     cvm_store_close(&w->store);
     cvm_host_free(&w->host);
@@ -45,7 +47,10 @@ static bool open_guest(const struct cli *cli, bool lock, struct work *w, struct 
 
 static bool connect(const struct cli *cli, struct work *w, struct cvm_error *err)
 {
-    return cvm_hypervisor_open(uri_of(cli, w), &w->hypervisor, err);
+    free(w->uri);
+    w->uri = strdup(uri_of(cli, w));
+    return w->uri != NULL ? cvm_hypervisor_open(w->uri, &w->hypervisor, err)
+                          : cvm_fail_nomem(err, "URI", 0);
 }
 
 static bool say(const struct cli *cli, const char *name, const char *key, const char *done,
@@ -72,17 +77,31 @@ static void put_record(const struct cvm_vm *vm, const char *state, struct cvm_js
     cvm_json_put_string(b, "name", r->name);
     cvm_json_put_string(b, "uuid", r->uuid);
     cvm_json_put_string(b, "state", state);
-    cvm_json_put_u64(b, "cid", r->cid.value);
+    if (r->has_vsock.value) {
+        cvm_json_put_u64(b, "cid", r->cid.value);
+    } else {
+        cvm_json_put_null(b, "cid");
+    }
     cvm_json_put_bool(b, "no_tee", r->no_tee.value);
     cvm_json_put_string(b, "image", r->image);
     cvm_json_put_string(b, "created", r->created);
     cvm_json_put_string(b, "directory", vm->path);
 }
 
-/* One connection serves all guests that were launched on it. */
+static const char *cid_text(const struct cvm_vm *vm, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "%llu", (unsigned long long)vm->record.cid.value);
+    return vm->record.has_vsock.value ? buffer : "-";
+}
+
+/* One connection serves the guests that follow each other on it. */
 static bool state_of(const struct cli *cli, struct work *w, enum cvm_domain_state *out,
                      struct cvm_error *err)
 {
+    if (w->hypervisor != NULL && strcmp(w->uri, uri_of(cli, w)) != 0) {
+        cvm_hypervisor_close(w->hypervisor);
+        w->hypervisor = NULL;
+    }
     return (w->hypervisor != NULL || connect(cli, w, err)) &&
            cvm_hypervisor_state(w->hypervisor, w->vm.record.uuid, out, err);
 }
@@ -98,8 +117,9 @@ static bool list_one(const struct cli *cli, struct work *w, const char *name,
     cvm_json_begin_object(b, NULL);
     put_record(&w->vm, word, b);
     cvm_json_end(b);
-    cvm_put_format(text, "%-24s %-8s %-10llu %s\n", name, word,
-                   (unsigned long long)w->vm.record.cid.value, w->vm.record.uuid);
+    char cid[16];
+    cvm_put_format(text, "%-24s %-8s %-10s %s\n", name, word, cid_text(&w->vm, cid, sizeof cid),
+                   w->vm.record.uuid);
     cvm_vm_close(&w->vm);
     return true;
 }
@@ -168,12 +188,13 @@ static bool print_guest(const struct cvm_vm *vm, const char *state,
 {
     const struct cvm_vm_record *r = &vm->record;
     struct registers regs = { 0 };
+    char cid[16];
     cvm_autobuf struct cvm_buf text = { 0 };
     if (!cvm_json_decode(expected, register_fields, CVM_JSON_IGNORE_UNKNOWN, &regs, err)) {
         return cvm_context(err, "expected.json");
     }
-    cvm_put_format(&text, "name       %s\nuuid       %s\nstate      %s\ncid        %llu\n", r->name,
-                   r->uuid, state, (unsigned long long)r->cid.value);
+    cvm_put_format(&text, "name       %s\nuuid       %s\nstate      %s\ncid        %s\n", r->name,
+                   r->uuid, state, cid_text(vm, cid, sizeof cid));
     cvm_put_format(&text, "tee        %s\nimage      %s\ncreated    %s\ndirectory  %s\n",
                    r->no_tee.value ? "none" : "tdx", r->image, r->created, vm->path);
     cvm_put_format(&text, "mrtd       %s\nrtmr0      %s\nrtmr1      %s\nrtmr2      %s\n", regs.mrtd,
@@ -257,6 +278,17 @@ static const struct cli_option stop_options[] = {
 };
 /* clang-format on */
 
+static bool say_stopped(const char *name, bool graceful, struct cvm_error *err)
+{
+    cvm_autobuilder struct cvm_json_builder b = { 0 };
+    cvm_json_begin_object(&b, NULL);
+    cvm_json_put_string(&b, "name", name);
+    cvm_json_put_string(&b, "state", "off");
+    cvm_json_put_bool(&b, "forced", !graceful);
+    cvm_json_end(&b);
+    return cli_print_json(&b, err);
+}
+
 static bool run_stop(const struct cli *cli, const void *data, struct cvm_error *err)
 {
     enum { DEFAULT_PATIENCE = 60, MAX_PATIENCE = 86400 };
@@ -277,7 +309,8 @@ static bool run_stop(const struct cli *cli, const void *data, struct cvm_error *
         fprintf(stderr, "cvm: warning: guest '%s' did not stop by itself and was ended by force\n",
                 w.vm.record.name);
     }
-    return say(cli, w.vm.record.name, "state", "off", err);
+    return cli->json ? say_stopped(w.vm.record.name, graceful, err)
+                     : say(cli, w.vm.record.name, "state", "off", err);
 }
 
 const struct cli_command cmd_stop = {

@@ -21,6 +21,7 @@ extern "C" {
 enum cvm_layout_kind {
     CVM_LAYOUT_TD_HOB,
     CVM_LAYOUT_CFV,
+    CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS, /**< only on machines with expanders */
     CVM_LAYOUT_FWCFG_BOOTMENU,
     CVM_LAYOUT_FWCFG_BOOTORDER,
     CVM_LAYOUT_SECUREBOOT,

@@ -66,7 +66,7 @@ struct cvm_pci_device {
 
 enum {
     CVM_MAX_DEVICES = 30, /**< slots of the root bus that are free on a q35 machine */
-    CVM_MAX_CPUS = 255,   /**< more need x2APIC entries */
+    CVM_MAX_CPUS = 4096,  /**< on the newest QEMU; older ones have fewer */
     CVM_MAX_NUMA_NODES = 8,
 };
 

@@ -31,7 +31,9 @@ struct cvm_expectation {
     struct cvm_sha384 mrtd;
     struct cvm_sha384 rtmr[3];    /**< what replaying the events gives */
     struct cvm_event_list events; /**< of RTMR0, RTMR1, RTMR2 */
-    bool acpi_extrapolated;       /**< cvm_acpi.extrapolated of the ACPI files that were used */
+    bool unknown_variables; /**< the variable store is not the known empty one, but the events of
+                                 its variables are those of an empty store */
+    bool acpi_extrapolated; /**< cvm_acpi.extrapolated of the ACPI files that were used */
 };
 
 /**

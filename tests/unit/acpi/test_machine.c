@@ -186,14 +186,24 @@ static void test_cpu_limits(void **state)
     (void)state;
     m.cpu_count = 1;
     assert_accepted(&m);
+    m.cpu_count = 1024;
+    m.qemu = (struct cvm_qemu_version){ 8, 1, 0 };
+    assert_accepted(&m);
+    m.qemu = (struct cvm_qemu_version){ 8, 2, 65535 };
+    m.cpu_count = 1025;
+    assert_refused(&m, CVM_ERR_UNSUPPORTED, "cpu_count 1025, at most 1024 on QEMU 8.2.65535");
+    m.qemu = (struct cvm_qemu_version){ 9, 0, 0 };
     m.cpu_count = CVM_MAX_CPUS;
     assert_accepted(&m);
     m.cpu_count = 0;
     assert_refused(&m, CVM_ERR_MALFORMED, "cpu_count is 0");
-    m.cpu_count = 256;
-    assert_refused(&m, CVM_ERR_UNSUPPORTED, "cpu_count 256, at most 255");
+    m.cpu_count = CVM_MAX_CPUS + 1;
+    assert_refused(&m, CVM_ERR_UNSUPPORTED, "cpu_count 4097, at most 4096 on QEMU 9.0.0");
+    m.cpu_count = 288;
+    m.qemu = (struct cvm_qemu_version){ 8, 0, 65535 };
+    assert_accepted(&m);
     m.cpu_count = UINT32_MAX;
-    assert_refused(&m, CVM_ERR_UNSUPPORTED, "cpu_count 4294967295, at most 255");
+    assert_refused(&m, CVM_ERR_UNSUPPORTED, "cpu_count 4294967295, at most 288 on QEMU 8.0.65535");
 }
 
 static void test_memory_limits(void **state)

@@ -149,6 +149,27 @@ static void names_and_sources(void **state)
     }
 }
 
+/* With expanders, the newer layout measures how many there are, before the other fw_cfg files. */
+static void counts_expanders(void **state)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_sha384 want;
+    const uint8_t one[8] = { 1 };
+    const struct cvm_device_counts counts = { .rootfs = 1, .nics = 1, .expanders = 1 };
+    struct cvm_machine machine = deployed_machine(1, "stable202505");
+    (void)state;
+    must(cvm_machine_place_devices(&machine, &counts, &err), &err);
+    machine.num_numa_nodes = 1;
+    machine.numa_nodes[0] = (struct cvm_numa_node){ 1, machine.memory_size, true, 5, 2 };
+    const struct cvm_expectation e = measure_compact(&machine);
+    must(cvm_sha384(one, sizeof one, &want, &err), &err);
+    assert_string_equal(e.events.events[2].name, "fwcfg_extra_pci_roots");
+    assert_bytes(e.events.events[2].digest.bytes, 48, want.bytes, 48);
+    assert_string_equal(e.events.events[3].name, "fwcfg_bootmenu");
+    machine.layout = cvm_layout_find("pre202505");
+    assert_string_equal(measure_compact(&machine).events.events[2].name, "secureboot");
+}
+
 static void assert_compact_refused(const struct cvm_machine *machine,
                                    const struct cvm_compact *compact, enum cvm_error_code code,
                                    const char *message)
@@ -530,6 +551,7 @@ int main(void)
         cmocka_unit_test(events_of_an_image),
         cmocka_unit_test(kernel_header_and_memory),
         cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(counts_expanders),
         cmocka_unit_test(needs_one_variable_store),
         cmocka_unit_test(compact_needs_a_named_layout),
         cmocka_unit_test(out_of_memory),
