@@ -125,8 +125,8 @@ static bool give_away(int dir_fd, const char *owner, struct cvm_error *err)
         "shared/.encrypted-env",
         "shared/.instance_info",
     };
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = 0;
+    gid_t gid = 0;
     if (owner == NULL || geteuid() != 0) {
         return true;
     }

@@ -27,7 +27,7 @@ compile "$work/shared" $(pkg-config --libs cvm-measure libcrypto)
 # shellcheck disable=SC2046
 compile "$work/static" "$libdir/libcvm-measure.a" $(pkg-config --libs libcrypto libcbor)
 
-python3 "$source/tests/cli/make_bundle.py" "$work/bundle" >/dev/null
+python3 "$source/tests/support/make_bundle.py" "$work/bundle" >/dev/null
 bundle=$work/bundle
 name() { jq -r ".$1" "$bundle/metadata.json"; }
 arguments=("$bundle/$(name bios)" "$bundle/$(name kernel)" "$bundle/$(name initrd)"
