@@ -50,7 +50,7 @@ def firmware(wrong):
 def kernel(size, wrong):
     image = bytearray((i * 5 + 1) & 0xFF for i in range(size))
     image[0:0x400] = bytes(0x400)
-    pe = 0x40
+    pe = 0x240  # behind the setup header
     image[0:2] = b"MZ"
     struct.pack_into("<I", image, 0x3C, size + 16 if wrong == "kernel-lfanew" else pe)
     image[pe:pe + 4] = b"PE\0\0"
@@ -65,7 +65,6 @@ def kernel(size, wrong):
     at, raw = (0, 0) if wrong == "kernel-sections" else (0x1000, size - 0x1000)
     struct.pack_into("<8sIIIIIIHHI", image, opt + optional, b".text", raw, 0x1000, raw, at, 0, 0,
                      0, 0, 0x60000020)
-    # The setup header lies behind the section table, within the first 0x1000 bytes.
     image[0x202:0x206] = b"HdrS"
     struct.pack_into("<H", image, 0x206, 0x20F)
     image[0x211] = 1
