@@ -4,12 +4,15 @@
 #include "vmm/xml.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <time.h>
 
 struct cvm_hypervisor {
@@ -19,6 +22,7 @@ struct cvm_hypervisor {
     atomic_bool stop;
     int lifecycle; /* callback ID; -1 where none */
     int timer;
+    int root_lock; /* -1 where the driver is not embedded */
     pthread_mutex_t mutex;
     pthread_cond_t event; /* signalled at every lifecycle event */
 };
@@ -120,21 +124,32 @@ static void sleep_ms(unsigned ms)
 
 /* --- connections --- */
 
-/* Another process that uses the same embedded root holds its lock only for a while. */
-static virConnectPtr connect_patiently(const char *uri)
+/*
+ * One process at a time may use an embedded root, and a driver that failed to start cannot be
+ * tried again in the same process: whoever comes later waits here, before it starts.
+ *
+ * @param root  the value of "root=" in the URI, up to its end or the next "&".
+ */
+static bool lock_root(struct cvm_hypervisor *h, const char *root, struct cvm_error *err)
 {
-    enum { TRIES = 150, WAIT_MS = 200 };
-    for (unsigned i = 0;; i++) {
-        virConnectPtr connection = virConnectOpen(uri);
-        virErrorPtr last = connection == NULL ? virGetLastError() : NULL;
-        bool busy = last != NULL && last->message != NULL &&
-                    (strstr(last->message, "acquire pid file") != NULL ||
-                     strstr(last->message, "driver is not active") != NULL);
-        if (!busy || i == TRIES) {
-            return connection;
+    enum { TRIES = 600, WAIT_MS = 50 };
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%.*s/.cvm.lock", (int)strcspn(root, "&"), root);
+    if (n < 0 || (size_t)n >= sizeof path) {
+        return cvm_fail(err, CVM_ERR_USAGE, "root of the embedded driver: path too long");
+    }
+    h->root_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (h->root_lock < 0) {
+        return cvm_fail_errno(err, errno, "lock '%s'", path);
+    }
+    for (unsigned i = 0; flock(h->root_lock, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (i == TRIES) {
+            return cvm_fail(err, CVM_ERR_SYSTEM,
+                            "another process has used '%.*s' for half a minute", n - 10, path);
         }
         sleep_ms(WAIT_MS);
     }
+    return true;
 }
 
 static void await_shutdown(virDomainPtr domain)
@@ -184,7 +199,11 @@ static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cv
         return err->code != CVM_OK ? false : fail_libvirt(err, "initialise");
     }
     cvm_log("connecting to %s", uri);
-    h->connection = connect_patiently(uri);
+    const char *root = embedded ? strstr(uri, "root=") : NULL;
+    if (root != NULL && !lock_root(h, root + strlen("root="), err)) {
+        return false;
+    }
+    h->connection = virConnectOpen(uri);
     if (h->connection == NULL) {
         return fail_libvirt(err, uri);
     }
@@ -205,6 +224,7 @@ bool cvm_hypervisor_open(const char *uri, struct cvm_hypervisor **out, struct cv
     }
     h->lifecycle = -1;
     h->timer = -1;
+    h->root_lock = -1;
     pthread_mutex_init(&h->mutex, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -237,6 +257,7 @@ void cvm_hypervisor_close(struct cvm_hypervisor *h)
     if (h->timer >= 0) {
         virEventRemoveTimeout(h->timer);
     }
+    cvm_close_at(&h->root_lock);
     pthread_cond_destroy(&h->event);
     pthread_mutex_destroy(&h->mutex);
     free(h);

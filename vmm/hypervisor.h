@@ -17,7 +17,7 @@ struct cvm_hypervisor; /* opaque: a connection */
 #define cvm_autohypervisor CVM_CLEANUP(cvm_hypervisor_close_at)
 
 /*
- * Connects. An embedded root that another process holds is waited for, up to half a minute.
+ * Connects. An embedded root that another such process holds is waited for, up to half a minute.
  *
  * @return false with CVM_ERR_SYSTEM and libvirt's reason.
  */

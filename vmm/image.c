@@ -260,8 +260,29 @@ bool cvm_bundle_verify(const struct cvm_bundle *b, bool measured_only,
     return true;
 }
 
+/* The path must still lead to the directory that was opened: libvirt and QEMU go by the path. */
+static bool same_directory(const struct cvm_bundle *b, struct cvm_error *err)
+{
+    cvm_autoclose int fd = -1;
+    struct cvm_file_id opened;
+    struct cvm_file_id named;
+    if (!cvm_dir_open(b->path, &fd, err) || !cvm_file_identify(fd, b->path, &named, err) ||
+        !cvm_file_identify(b->dir_fd, b->path, &opened, err)) {
+        return false;
+    }
+    return named.device == opened.device && named.inode == opened.inode
+               ? true
+               : cvm_fail(err, CVM_ERR_MISMATCH,
+                          "image '%s' is another directory than the one that was verified; nothing "
+                          "was started",
+                          b->path);
+}
+
 bool cvm_bundle_unchanged(const struct cvm_bundle *b, struct cvm_error *err)
 {
+    if (!same_directory(b, err)) {
+        return false;
+    }
     for (int role = 0; role < CVM_BUNDLE_ROLES; role++) {
         const struct cvm_bundle_file *f = &b->files[role];
         cvm_autoclose int fd = -1;

@@ -113,6 +113,16 @@ bool cvm_vm_open(const struct cvm_store *s, const char *name, bool lock, struct 
     return load_record(out->fd, &out->record, err) || cvm_context(err, "guest '%s'", name);
 }
 
+bool cvm_vm_open_listed(const struct cvm_store *s, const char *name, bool *found,
+                        struct cvm_vm *out, struct cvm_error *err)
+{
+    *found = cvm_vm_open(s, name, false, out, err);
+    if (!*found && err->code == CVM_ERR_USAGE) {
+        *err = (struct cvm_error){ 0 };
+    }
+    return err->code == CVM_OK;
+}
+
 void cvm_vm_close(struct cvm_vm *vm)
 {
     free(vm->path);
@@ -275,11 +285,12 @@ static bool mark_cids(const struct cvm_store *s, uint32_t first, uint32_t count,
     }
     for (size_t i = 0; i < names.count; i++) {
         cvm_autovm struct cvm_vm vm = CVM_VM_NONE;
-        if (!cvm_vm_open(s, names.items[i], false, &vm, err)) {
+        bool found;
+        if (!cvm_vm_open_listed(s, names.items[i], &found, &vm, err)) {
             return false;
         }
         uint64_t cid = vm.record.cid.value;
-        if (cid >= first && cid - first < count) {
+        if (found && cid >= first && cid - first < count) {
             taken[cid - first] = true;
         }
     }

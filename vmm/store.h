@@ -70,6 +70,10 @@ struct cvm_vm {
  */
 CVM_MUST_CHECK bool cvm_vm_open(const struct cvm_store *s, const char *name, bool lock,
                                 struct cvm_vm *out, struct cvm_error *err);
+
+/* The same for a name that was listed: *found is false where the guest was removed meanwhile. */
+CVM_MUST_CHECK bool cvm_vm_open_listed(const struct cvm_store *s, const char *name, bool *found,
+                                       struct cvm_vm *out, struct cvm_error *err);
 void cvm_vm_close(struct cvm_vm *vm);
 
 /* Names of all guests, sorted. */

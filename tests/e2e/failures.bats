@@ -92,10 +92,10 @@ refused() { # STATUS TEXT REQUEST
     refused 5 libvirt "$(request web)"
 }
 
-@test "a QEMU that dies at its start: exit 5, with its last words" {
+@test "a QEMU that dies at its start: exit 5" {
     fake_emulator "$PLACE/qemu" "if $STARTS_GUEST; then echo 'out of luck today' >&2; exit 1; fi"
     write_host_config ".emulator = \"$PLACE/qemu\""
-    refused 5 'out of luck today' "$(request web)"
+    refused 5 'libvirt: start' "$(request web)"
 }
 
 @test "a guest that cannot be emulated: refused by QEMU, and nothing left" {

@@ -13,7 +13,6 @@ plain|2|2097152|1|1001 1001 1000 VSOCK 1009|vda=1048576,ro vdb=1073741824,rw
 volumes|4|2883584|2|1001 1001 1001 1001 1000 1000 VSOCK 1009|vda=1048576,ro vdb=67108864,rw vdc=2097152,ro vdd=3145728,ro
 diskless|1|3145728|1|1001 1000 VSOCK 1009|vda=67108864,rw
 large|3|4194304|1|1001 1001 1000 VSOCK 1009|vda=1048576,ro vdb=3221225472,rw
-vvfat|1|1048576|1|1001 1001 1000 VSOCK 1001|vda=1048576,ro vdb=67108864,rw vdc=528482304,ro
 '
 
 requests() {
@@ -27,7 +26,6 @@ requests() {
     request diskless '.image = "cvm-debian-diskless" | .memory = "3G" | .overrides = { pic: true }'
     request large '.vcpu = 3 | .memory = "4G" | .disk_size = "3G"
         | .overrides = { pci_hole64_size: "64G" }'
-    request vvfat '.memory = "1G" | .overrides = { host_share_mode: "vvfat" }'
 }
 
 setup_file() {
@@ -119,7 +117,6 @@ said() { # NAME WORD
         grep -q app-compose.json <<<"$(said "$name" share)"
         grep -q .sys-config.json <<<"$(said "$name" share)"
     done
-    assert_equal 'share of vvfat' disk "$(said vvfat share | head -n 1)"
     assert_equal 'share of plain' 9p "$(said plain share | head -n 1)"
 }
 

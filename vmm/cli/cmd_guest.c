@@ -110,7 +110,14 @@ static bool list_one(const struct cli *cli, struct work *w, const char *name,
                      struct cvm_json_builder *b, struct cvm_buf *text, struct cvm_error *err)
 {
     enum cvm_domain_state state;
-    if (!cvm_vm_open(&w->store, name, false, &w->vm, err) || !state_of(cli, w, &state, err)) {
+    bool found;
+    if (!cvm_vm_open_listed(&w->store, name, &found, &w->vm, err)) {
+        return false;
+    }
+    if (!found) {
+        return true;
+    }
+    if (!state_of(cli, w, &state, err)) {
         return false;
     }
     const char *word = cvm_domain_state_word(state);

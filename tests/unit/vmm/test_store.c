@@ -511,7 +511,9 @@ static void launch_and_delete(const struct cvm_store *s, unsigned i)
         uint32_t cid;
         char name[32];
         snprintf(name, sizeof name, "g%u", i);
-        if (!launch(s, name, &cid, &err) || !cvm_store_delete(s, name, &err)) {
+        cvm_autovm struct cvm_vm vm = CVM_VM_NONE;
+        if (!launch(s, name, &cid, &err) || !cvm_vm_open(s, name, true, &vm, &err) ||
+            !cvm_store_delete(s, name, &err)) {
             finish(false, &err);
         }
     }
