@@ -69,7 +69,8 @@ static bool decode(const char *path, struct cvm_host *out, struct cvm_error *err
     if (!cvm_json_decode(out->document, host_fields, CVM_JSON_REJECT_UNKNOWN, out, err) ||
         (out->qemu_object != NULL && !cvm_json_decode(out->qemu_object, qemu_fields,
                                                       CVM_JSON_REJECT_UNKNOWN, &out->qemu, err)) ||
-        !check_words(out, err)) {
+        !check_words(out, err) || !cvm_json_check_strings("kms_urls", out->kms_urls, err) ||
+        !cvm_json_check_strings("gateway_urls", out->gateway_urls, err)) {
         return cvm_context(err, "host configuration '%s'", path);
     }
     return true;
@@ -145,6 +146,8 @@ static bool capture_version(const char *emulator, char *text, size_t size, struc
         length += n > 0 ? (size_t)n : 0;
     }
     text[length] = '\0';
+    cvm_close_at(&out); /* whoever writes more must not wait for us */
+    out = -1;
     int status = -1;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }

@@ -2,6 +2,7 @@
 
 #include "measure/base/file.h"
 #include "measure/base/hex.h"
+#include "vmm/json_text.h"
 #include "vmm/nearest.h"
 
 #include <json-c/json.h>
@@ -25,11 +26,34 @@ static void free_tokener(struct json_tokener **slot)
     }
 }
 
+/* How many members the objects of a document have in all. */
+static size_t count_members(struct json_object *o)
+{
+    size_t count = 0;
+    if (json_object_is_type(o, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(o); i++) {
+            count += count_members(json_object_array_get_idx(o, i));
+        }
+    }
+    if (json_object_is_type(o, json_type_object)) {
+        json_object_object_foreach(o, key, value)
+        {
+            (void)key;
+            count += 1 + count_members(value);
+        }
+    }
+    return count;
+}
+
 bool cvm_json_parse(const char *what, struct cvm_bytes text, struct json_object **out,
                     struct cvm_error *err)
 {
     if (text.size >= INT_MAX) { /* the parser counts in int */
         return cvm_fail(err, CVM_ERR_MALFORMED, "%s: %zu bytes of JSON", what, text.size);
+    }
+    size_t members = 0;
+    if (!cvm_json_check_text(text, &members, err)) {
+        return cvm_context(err, "%s", what);
     }
     CVM_CLEANUP(free_tokener)
     struct json_tokener *tokener = json_tokener_new_ex(CVM_JSON_MAX_DEPTH);
@@ -54,6 +78,9 @@ bool cvm_json_parse(const char *what, struct cvm_bytes text, struct json_object 
     if (end < text.size && strspn(copy + end, " \t\r\n") != text.size - end) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "%s: something follows the JSON at offset %zu",
                         what, end);
+    }
+    if (count_members(root) != members) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "%s: a key stands twice in one object", what);
     }
     *out = cvm_steal(&root);
     return true;
@@ -246,6 +273,16 @@ bool cvm_json_is_array(const struct json_object *o)
 bool cvm_json_is_string(const struct json_object *o)
 {
     return json_object_is_type(o, json_type_string);
+}
+
+bool cvm_json_check_strings(const char *key, const struct json_object *array, struct cvm_error *err)
+{
+    for (size_t i = 0; i < cvm_json_array_length(array); i++) {
+        if (cvm_json_string(cvm_json_array_at(array, i)) == NULL) {
+            return cvm_fail(err, CVM_ERR_MALFORMED, "%s[%zu] is not a string", key, i);
+        }
+    }
+    return true;
 }
 
 const char *cvm_json_string(const struct json_object *o)

@@ -94,6 +94,10 @@ const char *cvm_json_string(const struct json_object *o);
 size_t cvm_json_array_length(const struct json_object *array);
 struct json_object *cvm_json_array_at(const struct json_object *array, size_t index);
 
+/* Whether all items of an array (NULL counts as empty) are strings; CVM_ERR_MALFORMED. */
+CVM_MUST_CHECK bool cvm_json_check_strings(const char *key, const struct json_object *array,
+                                           struct cvm_error *err);
+
 /* One more owner; cvm_json_free() releases each. */
 struct json_object *cvm_json_share(struct json_object *o);
 

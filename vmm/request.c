@@ -3,6 +3,7 @@
 #include "measure/base/file.h"
 #include "measure/base/hex.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -84,8 +85,8 @@ static bool resolve_mode(struct cvm_network *n, struct cvm_error *err)
             bool needs_source = n->mode != CVM_NETWORK_USER;
             return needs_source == (n->source != NULL)
                        ? true
-                       : cvm_fail(err, CVM_ERR_MALFORMED, "mode '%s' %s a source", words[i],
-                                  needs_source ? "needs" : "takes no");
+                       : cvm_fail(err, CVM_ERR_MALFORMED, "mode '%s' %s source", words[i],
+                                  needs_source ? "needs a" : "takes no");
         }
     }
     return cvm_fail(err, CVM_ERR_MALFORMED,
@@ -133,7 +134,8 @@ static bool check_port(struct cvm_port *p, struct cvm_error *err)
         return cvm_fail(err, CVM_ERR_MALFORMED, "protocol '%.16s' is neither 'tcp' nor 'udp'",
                         p->protocol);
     }
-    return strspn(p->address, "0123456789.") == strlen(p->address)
+    struct in_addr address;
+    return inet_pton(AF_INET, p->address, &address) == 1
                ? true
                : cvm_fail(err, CVM_ERR_MALFORMED, "address '%s' is not an IPv4 address",
                           p->address);
@@ -177,21 +179,11 @@ static bool decode_volumes(struct cvm_request *r, struct cvm_error *err)
     return true;
 }
 
-static bool check_strings(const char *key, const struct json_object *array, struct cvm_error *err)
-{
-    for (size_t i = 0; i < cvm_json_array_length(array); i++) {
-        if (cvm_json_string(cvm_json_array_at(array, i)) == NULL) {
-            return cvm_fail(err, CVM_ERR_MALFORMED, "%s[%zu] is not a string", key, i);
-        }
-    }
-    return true;
-}
-
 static bool check_values(const struct cvm_request *r, struct cvm_error *err)
 {
     uint8_t app_id[20];
-    if (!cvm_check_name(r->name, err) || !check_strings("kms_urls", r->kms_urls, err) ||
-        !check_strings("gateway_urls", r->gateway_urls, err)) {
+    if (!cvm_check_name(r->name, err) || !cvm_json_check_strings("kms_urls", r->kms_urls, err) ||
+        !cvm_json_check_strings("gateway_urls", r->gateway_urls, err)) {
         return false;
     }
     if (!cvm_json_is_string(r->app_compose) && !cvm_json_is_object(r->app_compose)) {

@@ -247,16 +247,6 @@ static bool delete_tree(int dir_fd, const char *name, struct cvm_error *err)
                : cvm_fail_errno(err, errno, "delete '%s'", name);
 }
 
-bool cvm_store_delete(const struct cvm_store *s, const char *name, struct cvm_error *err)
-{
-    char gone[96];
-    snprintf(gone, sizeof gone, ".%s.%ld.gone", name, (long)getpid());
-    if (renameat(s->fd, name, s->fd, gone) != 0) {
-        return cvm_fail_errno(err, errno, "guest '%s'", name);
-    }
-    return delete_tree(s->fd, gone, err);
-}
-
 /* --- claims --- */
 
 static bool lock_store(const struct cvm_store *s, int *out, struct cvm_error *err)
@@ -317,6 +307,22 @@ static bool choose_cid(const struct cvm_store *s, uint32_t first, uint32_t count
                     first + (count - 1));
 }
 
+bool cvm_store_delete(const struct cvm_store *s, const char *name, struct cvm_error *err)
+{
+    char gone[96];
+    cvm_autoclose int lock = -1; /* a launch that looks through all guests must not meet this one */
+    snprintf(gone, sizeof gone, ".%s.%ld.gone", name, (long)getpid());
+    if (!lock_store(s, &lock, err)) {
+        return false;
+    }
+    if (renameat(s->fd, name, s->fd, gone) != 0) {
+        return cvm_fail_errno(err, errno, "guest '%s'", name);
+    }
+    cvm_close_at(&lock);
+    lock = -1;
+    return delete_tree(s->fd, gone, err);
+}
+
 static bool has_suffix(const char *text, const char *suffix)
 {
     size_t n = strlen(text);
@@ -324,15 +330,28 @@ static bool has_suffix(const char *text, const char *suffix)
     return n > m && strcmp(text + n - m, suffix) == 0;
 }
 
-/* What a launch that was killed left behind; nobody else makes one while we hold the lock. */
+/* Whether nobody works on a directory any more. */
+static bool is_abandoned(const struct cvm_store *s, const char *name)
+{
+    cvm_autoclose int fd = openat(s->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+/*
+ * What a launch or a removal that was killed left behind. Nobody else makes one while we hold the
+ * store's lock; a removal under way holds that of its directory.
+ */
 static void sweep(const struct cvm_store *s)
 {
     CVM_CLEANUP(close_directory)
     DIR *dir = read_directory(s->fd);
     for (const struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] == '.' && has_suffix(entry->d_name, ".new")) {
+        const char *name = entry->d_name;
+        bool leftover = name[0] == '.' && (has_suffix(name, ".new") ||
+                                           (has_suffix(name, ".gone") && is_abandoned(s, name)));
+        if (leftover) {
             struct cvm_error ignored = { 0 };
-            (void)!delete_tree(s->fd, entry->d_name, &ignored);
+            (void)!delete_tree(s->fd, name, &ignored);
         }
     }
 }
