@@ -351,7 +351,7 @@ static bool read_files(struct cvm_qmp *q, struct cvm_probed_files *files, struct
 {
     static const char *const names[] = { "etc/table-loader", "etc/acpi/rsdp", "etc/acpi/tables" };
     struct cvm_buf *const targets[] = { &files->loader, &files->rsdp, &files->tables };
-    struct entry found[3];
+    struct entry found[3] = { 0 };
     unsigned descriptor = 0;
     if (!find_files(q, names, found, 3, &descriptor, err)) {
         return false;

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2030,SC2031  # bats assigns stderr, and knows its subshells
 # Bad input: each with its own message, exit 3, no answer, and nothing written.
 
 bats_require_minimum_version 1.5.0
@@ -25,7 +26,7 @@ refused() { # bundle, status, text
 }
 
 wrong() { # what, text
-    rm -rf "$work/$1"
+    rm -rf "${work:?}/$1"
     "$SUPPORT/make_bundle.py" "$work/$1" --wrong "$1"
     refused "$1" 3 "$2"
 }

@@ -3,7 +3,6 @@
 #include "vmm/log.h"
 #include "vmm/nearest.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 
@@ -188,7 +187,9 @@ static bool store_value(const struct cli_option *option, const char *value, void
     struct cvm_opt_bool *flag = slot;
     bool on = value != NULL && strcmp(value, "on") == 0;
     bool ok = true;
-    assert(slot != NULL && (value != NULL || option->kind == CLI_FLAG));
+    if (slot == NULL || (value == NULL && option->kind != CLI_FLAG)) {
+        return usage(err, "--%s needs a value", option->name);
+    }
     switch (option->kind) {
     case CLI_FLAG:
         *(bool *)slot = true;

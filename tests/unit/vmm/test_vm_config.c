@@ -292,6 +292,7 @@ static void check_round_trip(const char *declaration, const char *version, bool 
     cvm_autojson struct json_object *written = write_config(&config, no_tee, &launched);
     must(cvm_vm_config_decode_strict(written, &read, &err), &err);
     cvm_autojson struct json_object *again = write_config(&read, no_tee, &declared);
+    assert_non_null(again);
     if (!cvm_machine_equal(&launched, &declared)) {
         fail_msg("%s with QEMU %s does not come back", declaration, version);
     }
