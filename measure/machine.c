@@ -72,6 +72,23 @@ uint32_t cvm_machine_count(const struct cvm_machine *machine, enum cvm_device_ro
     return count;
 }
 
+uint32_t cvm_machine_num_gpus(const struct cvm_machine *machine)
+{
+    uint32_t count = cvm_machine_count(machine, CVM_DEVICE_GPU_PORT);
+    for (uint32_t i = 0; i < machine->num_numa_nodes; i++) {
+        count += machine->numa_nodes[i].has_expander ? machine->numa_nodes[i].num_gpus : 0;
+    }
+    return count;
+}
+
+bool cvm_machine_knows_bars(const struct cvm_machine *machine)
+{
+    bool has_gpus = cvm_machine_num_gpus(machine) != 0;
+    bool has_nvswitches = cvm_machine_count(machine, CVM_DEVICE_NVSWITCH_PORT) != 0;
+    return (has_gpus || has_nvswitches) && (!has_gpus || machine->gpu_bars.known) &&
+           (!has_nvswitches || machine->nvswitch_bars.known);
+}
+
 static bool check_memory(const struct cvm_machine *m, struct cvm_error *err)
 {
     unsigned long long size = m->memory_size;
@@ -193,6 +210,27 @@ static bool check_nodes(const struct cvm_machine *m, struct cvm_error *err)
     return check_expanders(m, err);
 }
 
+static bool check_bars(const char *what, const struct cvm_port_bars *bars, struct cvm_error *err)
+{
+    const uint64_t smallest = 16;
+    const uint64_t largest[] = { [CVM_BAR_MEM32] = GIB, [CVM_BAR_MEM64] = UINT64_C(1) << 44 };
+    if (bars->count > CVM_MAX_BARS) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "%s: %u BARs, at most %d", what, bars->count,
+                        CVM_MAX_BARS);
+    }
+    for (uint32_t i = 0; i < bars->count; i++) {
+        uint64_t size = bars->bars[i].size;
+        enum cvm_bar_kind kind = bars->bars[i].kind;
+        if ((size & (size - 1)) != 0 || size < smallest || size > largest[kind]) {
+            return cvm_fail(err, CVM_ERR_MALFORMED,
+                            "%s: BAR %u has %llu bytes, not a power of two from %llu to %llu", what,
+                            i, (unsigned long long)size, (unsigned long long)smallest,
+                            (unsigned long long)largest[kind]);
+        }
+    }
+    return true;
+}
+
 /* What a q35 machine of each version takes. */
 static uint32_t max_cpus(struct cvm_qemu_version version)
 {
@@ -222,7 +260,8 @@ bool cvm_machine_check(const struct cvm_machine *m, struct cvm_error *err)
                         m->qemu.micro);
     }
     return check_memory(m, err) && check_windows(m, err) && check_devices(m, err) &&
-           check_nodes(m, err);
+           check_nodes(m, err) && check_bars("gpu_bars", &m->gpu_bars, err) &&
+           check_bars("nvswitch_bars", &m->nvswitch_bars, err);
 }
 
 static bool same_devices(const struct cvm_machine *a, const struct cvm_machine *b)
@@ -249,6 +288,16 @@ static bool same_nodes(const struct cvm_machine *a, const struct cvm_machine *b)
     return a->num_numa_nodes == b->num_numa_nodes;
 }
 
+static bool same_bars(const struct cvm_port_bars *a, const struct cvm_port_bars *b)
+{
+    for (uint32_t i = 0; i < a->count && i < b->count; i++) {
+        if (a->bars[i].size != b->bars[i].size || a->bars[i].kind != b->bars[i].kind) {
+            return false;
+        }
+    }
+    return a->known == b->known && a->count == b->count;
+}
+
 bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
 {
     return cvm_qemu_version_compare(a->qemu, b->qemu) == 0 &&
@@ -257,6 +306,8 @@ bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
            a->tpm == b->tpm && a->hotplug_off == b->hotplug_off &&
            a->pci_hole64_size == b->pci_hole64_size && a->pciexbar_base == b->pciexbar_base &&
            a->pci_window64_base == b->pci_window64_base && same_devices(a, b) && same_nodes(a, b) &&
+           same_bars(&a->gpu_bars, &b->gpu_bars) &&
+           same_bars(&a->nvswitch_bars, &b->nvswitch_bars) &&
            a->page_add_order == b->page_add_order && a->kernel_header == b->kernel_header &&
            a->layout == b->layout;
 }

@@ -17,6 +17,11 @@ static const char *const page_add_order_words[] = {
     [CVM_PAGES_TWO_PASS] = "two-pass",
 };
 
+static const char *const bar_kind_words[] = {
+    [CVM_BAR_MEM32] = "mem32",
+    [CVM_BAR_MEM64] = "mem64",
+};
+
 const char *cvm_trigger_word(enum cvm_interrupt_trigger trigger)
 {
     return trigger_words[trigger];
@@ -30,6 +35,11 @@ const char *cvm_kernel_header_word(enum cvm_kernel_header header)
 const char *cvm_page_add_order_word(enum cvm_page_add_order order)
 {
     return page_add_order_words[order];
+}
+
+const char *cvm_bar_kind_word(enum cvm_bar_kind kind)
+{
+    return bar_kind_words[kind];
 }
 
 /* Which of two words it is. */
@@ -181,6 +191,36 @@ static bool fill_nodes(const struct cvm_vm_config *config, struct cvm_machine *m
     return true;
 }
 
+/* The description of a BAR in a vm_config. */
+struct bar_text {
+    struct cvm_opt_u64 size;
+    const char *kind;
+};
+
+static const struct cvm_json_field bar_fields[] = {
+    { "size", CVM_JSON_SIZE, offsetof(struct bar_text, size), .required = true, .min = 16,
+      .max = UINT64_C(1) << 52 },
+    { "kind", CVM_JSON_STRING, offsetof(struct bar_text, kind), .required = true, .max = 16 },
+    { 0 },
+};
+
+static bool fill_bars(const char *key, const struct json_object *array, struct cvm_port_bars *out,
+                      struct cvm_error *err)
+{
+    out->known = array != NULL;
+    for (; out->count < cvm_json_array_length(array); out->count++) {
+        struct bar_text text = { 0 };
+        unsigned kind = 0;
+        if (!cvm_json_decode(cvm_json_array_at(array, out->count), bar_fields,
+                             CVM_JSON_REJECT_UNKNOWN, &text, err) ||
+            !parse_word("kind", text.kind, bar_kind_words, &kind, err)) {
+            return cvm_context(err, "%s[%u]", key, out->count);
+        }
+        out->bars[out->count] = (struct cvm_bar){ text.size.value, (enum cvm_bar_kind)kind };
+    }
+    return true;
+}
+
 /* GPUs behind expanders are not on the root bus. */
 static bool place_devices(const struct cvm_vm_config *config, struct cvm_machine *machine,
                           struct cvm_error *err)
@@ -206,15 +246,6 @@ static bool place_devices(const struct cvm_vm_config *config, struct cvm_machine
     }
     return count_rootfs(config->rootfs_device, &counts.rootfs, err) &&
            cvm_machine_place_devices(machine, &counts, err);
-}
-
-uint32_t cvm_machine_num_gpus(const struct cvm_machine *machine)
-{
-    uint32_t count = cvm_machine_count(machine, CVM_DEVICE_GPU_PORT);
-    for (uint32_t i = 0; i < machine->num_numa_nodes; i++) {
-        count += machine->numa_nodes[i].has_expander ? machine->numa_nodes[i].num_gpus : 0;
-    }
-    return count;
 }
 
 bool cvm_machine_has_implied_nodes(const struct cvm_machine *machine, bool hugepages)
@@ -260,7 +291,9 @@ bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_ma
     if (!check_required(config, err) || !fill_nodes(config, &m, err) ||
         !check_share_mode(config->host_share_mode, err) ||
         !cvm_qemu_version_parse(config->qemu_version, &m.qemu, err) ||
-        !place_devices(config, &m, err)) {
+        !place_devices(config, &m, err) ||
+        !fill_bars("gpu_bars", config->gpu_bars, &m.gpu_bars, err) ||
+        !fill_bars("nvswitch_bars", config->nvswitch_bars, &m.nvswitch_bars, err)) {
         return false;
     }
     m.pic = config->pic.set ? config->pic.value : cvm_qemu_default_pic(m.qemu);

@@ -14,6 +14,7 @@
 const char *cvm_trigger_word(enum cvm_interrupt_trigger trigger);
 const char *cvm_kernel_header_word(enum cvm_kernel_header header);
 const char *cvm_page_add_order_word(enum cvm_page_add_order order);
+const char *cvm_bar_kind_word(enum cvm_bar_kind kind);
 
 /*
  * Reads a QEMU version: MAJOR.MINOR or MAJOR.MINOR.MICRO, then nothing, or what binaries
@@ -33,9 +34,6 @@ CVM_MUST_CHECK bool cvm_qemu_version_parse(const char *text, struct cvm_qemu_ver
  */
 CVM_MUST_CHECK bool cvm_machine_fill_platform(const struct cvm_vm_config *config,
                                               struct cvm_machine *out, struct cvm_error *err);
-
-/* GPUs behind ports of the root bus and behind expanders. */
-uint32_t cvm_machine_num_gpus(const struct cvm_machine *machine);
 
 /* Whether the NUMA nodes are those that a vm_config without numa_nodes means. */
 bool cvm_machine_has_implied_nodes(const struct cvm_machine *machine, bool hugepages);

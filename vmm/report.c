@@ -117,12 +117,25 @@ static void warn_acpi(const struct cvm_machine *machine, struct cvm_warnings *wa
              machine->qemu.major, machine->qemu.minor);
 }
 
+static void warn_bars(const struct cvm_machine *machine, struct cvm_warnings *warnings)
+{
+    bool has_ports = cvm_machine_num_gpus(machine) != 0 ||
+                     cvm_machine_count(machine, CVM_DEVICE_NVSWITCH_PORT) != 0;
+    if (has_ports && !cvm_machine_knows_bars(machine)) {
+        cvm_warn(warnings,
+                 "nothing says which BARs are behind the root ports (gpu_bars, nvswitch_bars): the "
+                 "ACPI tables are right where all of them fit into pci_hole64_size and no node has "
+                 "an expander");
+    }
+}
+
 void cvm_report_warn(const struct cvm_expectation *expectation, const struct cvm_machine *machine,
                      struct cvm_warnings *warnings)
 {
     if (expectation->acpi_extrapolated) {
         warn_acpi(machine, warnings);
     }
+    warn_bars(machine, warnings);
     if (expectation->unknown_variables) {
         cvm_warn(warnings,
                  "the firmware's variable store is not the known empty one: the events secureboot, "

@@ -37,6 +37,8 @@ static const struct cvm_json_field vm_config_fields[] = {
     { "smm",                        CVM_JSON_BOOL,   FIELD(smm) },
     { "rootfs_device",              CVM_JSON_STRING, FIELD(rootfs_device), .max = 16 },
     { "numa_nodes",                 CVM_JSON_ARRAY,  FIELD(numa_nodes), .max = CVM_MAX_NUMA_NODES },
+    { "gpu_bars",                   CVM_JSON_ARRAY,  FIELD(gpu_bars), .max = CVM_MAX_BARS },
+    { "nvswitch_bars",              CVM_JSON_ARRAY,  FIELD(nvswitch_bars), .max = CVM_MAX_BARS },
     { "kernel_header",              CVM_JSON_STRING, FIELD(kernel_header), .max = 16 },
     { "cpu_signature",              CVM_JSON_NUMBER, FIELD(cpu_signature), .max = UINT32_MAX },
     { "cpu_features_edx",           CVM_JSON_NUMBER, FIELD(cpu_features_edx), .max = UINT32_MAX },
@@ -161,6 +163,21 @@ static void put_numa_nodes(const struct cvm_machine *m, struct cvm_json_builder 
     cvm_json_end(b);
 }
 
+static void put_bars(const char *key, const struct cvm_port_bars *bars, struct cvm_json_builder *b)
+{
+    if (!bars->known) {
+        return;
+    }
+    cvm_json_begin_array(b, key);
+    for (uint32_t i = 0; i < bars->count; i++) {
+        cvm_json_begin_object(b, NULL);
+        cvm_json_put_u64(b, "size", bars->bars[i].size);
+        cvm_json_put_string(b, "kind", cvm_bar_kind_word(bars->bars[i].kind));
+        cvm_json_end(b);
+    }
+    cvm_json_end(b);
+}
+
 /* The fields that are written where they differ from what their absence means. */
 static void put_exceptions(const struct cvm_machine *m, const struct cvm_vm_config *config,
                            struct cvm_json_builder *b)
@@ -201,6 +218,8 @@ static void put_exceptions(const struct cvm_machine *m, const struct cvm_vm_conf
     if (!cvm_machine_has_implied_nodes(m, config->hugepages.value)) {
         put_numa_nodes(m, b);
     }
+    put_bars("gpu_bars", &m->gpu_bars, b);
+    put_bars("nvswitch_bars", &m->nvswitch_bars, b);
 }
 
 static void put_attestation(const struct cvm_vm_config *config, struct cvm_json_builder *b)

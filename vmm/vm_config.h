@@ -38,6 +38,7 @@ struct cvm_vm_config {
     struct cvm_opt_bool smm;
     const char *rootfs_device; /* virtio-blk, cdrom, none */
     struct json_object *numa_nodes;
+    struct json_object *gpu_bars, *nvswitch_bars;
     const char *kernel_header; /* rewritten, as-is */
     struct cvm_opt_u64 cpu_signature, cpu_features_edx;
     struct cvm_opt_u64 pciexbar_base, pci_window64_base;

@@ -76,6 +76,9 @@ bool acpi_build_dsdt(struct acpi_build *b, struct cvm_error *err)
         .machine = b->machine,
         .profile = b->profile,
     };
+    if (!acpi_pci_ranges_assign(b->machine, &d.ranges, err)) {
+        return false;
+    }
     put_debug(&d);
     dsdt_put_host_bridge(&d);
     dsdt_put_hotplug_methods(&d);

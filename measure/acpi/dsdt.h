@@ -5,6 +5,7 @@
 #define CVM_ACPI_DSDT_H
 
 #include "measure/acpi/aml.h"
+#include "measure/acpi/pci_ranges.h"
 #include "measure/acpi/profile.h"
 
 /* What every part reads. */
@@ -12,6 +13,7 @@ struct dsdt {
     struct aml aml;
     const struct cvm_machine *machine;
     const struct acpi_profile *profile;
+    struct acpi_pci_ranges ranges;
 };
 
 /* dsdt_pci.c: the host bridge, what it decodes, hot-plug, the devices on the root bus */

@@ -61,6 +61,23 @@ static enum acpi_prt prt_form(const struct dsdt *d)
                                                                : d->profile->prt;
 }
 
+static void put_resources(struct dsdt *d, uint32_t node)
+{
+    static const size_t widths[] = { [ACPI_MEM32] = 4, [ACPI_MEM64] = 8 };
+    struct aml *a = &d->aml;
+    const struct acpi_expander_ranges *ranges = &d->ranges.nodes[node];
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    for (size_t space = 0; space < ACPI_SPACES; space++) {
+        for (size_t i = 0; i < ranges->spaces[space].count; i++) {
+            const struct acpi_range *r = &ranges->spaces[space].items[i];
+            aml_range(a, widths[space], AML_RANGE_MEMORY, AML_MEM_READ_WRITE, r->first, r->last);
+        }
+    }
+    aml_range(a, 2, AML_RANGE_BUS, 0, d->machine->numa_nodes[node].expander_bus, ranges->last_bus);
+    aml_resources_end(a);
+}
+
 static void put_expander(struct dsdt *d, uint32_t node)
 {
     enum { NATIVE_HOTPLUG = 0x1f };
@@ -84,10 +101,7 @@ static void put_expander(struct dsdt *d, uint32_t node)
             put_table(a, prt_form(d));
         }
         aml_end(a);
-        aml_name(a, "_CRS");
-        aml_resources(a);
-        aml_range(a, 2, AML_RANGE_BUS, 0, bus, bus);
-        aml_resources_end(a);
+        put_resources(d, node);
         aml_end(a);
     }
     aml_end(a);

@@ -207,18 +207,55 @@ void dsdt_put_hotplug_event(struct dsdt *d)
 
 /* --- what the bridge decodes --- */
 
-/* The 32-bit window from the end of low RAM to the I/O APIC, around PCIEXBAR. */
-static void put_window32(struct dsdt *d)
+/* A part of memory: what expanders leave of it is the root bus's. */
+struct window {
+    enum acpi_space space;
+    uint64_t first, last;
+    size_t width; /* of its descriptors, in bytes */
+    uint8_t flags;
+};
+
+/* QEMU leaves what is before a range of an expander also where that is behind the window. */
+static bool is_taken_from(const struct window *w, const struct acpi_range *taken)
 {
-    struct aml *a = &d->aml;
-    uint64_t ram_end = cvm_machine_ram_below_4g(d->machine);
-    uint64_t bar = d->machine->pciexbar_base;
-    if (ram_end < bar) {
-        aml_range(a, 4, AML_RANGE_MEMORY, AML_MEM_READ_WRITE, ram_end, bar - 1);
-    }
-    aml_range(a, 4, AML_RANGE_MEMORY, AML_MEM_READ_WRITE, bar + PCIEXBAR_LENGTH, IO_APIC_BASE - 1);
+    return taken->first >= w->first && (w->space == ACPI_MEM64 || taken->last <= w->last);
 }
 
+static void put_window(struct dsdt *d, const struct window *w)
+{
+    struct aml *a = &d->aml;
+    uint64_t first = w->first;
+    for (uint32_t node = 0; node < d->machine->num_numa_nodes; node++) {
+        const struct acpi_range_list *list = &d->ranges.nodes[node].spaces[w->space];
+        for (size_t i = 0; i < list->count; i++) {
+            const struct acpi_range *taken = &list->items[i];
+            if (!is_taken_from(w, taken)) {
+                continue;
+            }
+            if (first < taken->first) {
+                aml_range(a, w->width, AML_RANGE_MEMORY, w->flags, first, taken->first - 1);
+            }
+            first = taken->last + 1;
+        }
+    }
+    if (first < w->last) {
+        aml_range(a, w->width, AML_RANGE_MEMORY, w->flags, first, w->last);
+    }
+}
+
+/* From the end of low RAM to the I/O APIC, around PCIEXBAR. */
+static void put_window32(struct dsdt *d)
+{
+    uint64_t bar = d->machine->pciexbar_base;
+    const struct window around[] = {
+        { ACPI_MEM32, cvm_machine_ram_below_4g(d->machine), bar - 1, 4, AML_MEM_READ_WRITE },
+        { ACPI_MEM32, bar + PCIEXBAR_LENGTH, IO_APIC_BASE - 1, 4, AML_MEM_READ_WRITE },
+    };
+    put_window(d, &around[0]);
+    put_window(d, &around[1]);
+}
+
+/* As long as the property pci-hole64-size says, or up to where the root bus needs it. */
 static void put_window64(struct dsdt *d)
 {
     uint64_t base = d->machine->pci_window64_base;
@@ -226,8 +263,12 @@ static void put_window64(struct dsdt *d)
     if (size == 0) {
         size = UINT64_C(32) << 30;
     }
-    aml_range(&d->aml, 8, AML_RANGE_MEMORY, AML_MEM_READ_WRITE | AML_MEM_CACHEABLE, base,
-              base + size - 1);
+    uint64_t end = base + size;
+    if (end < d->ranges.root_mem64_end) {
+        end = d->ranges.root_mem64_end;
+    }
+    put_window(d, &(struct window){ ACPI_MEM64, base, end - 1, 8,
+                                    AML_MEM_READ_WRITE | AML_MEM_CACHEABLE });
 }
 
 /* A device that only reserves I/O ports. */

@@ -64,6 +64,31 @@ struct cvm_pci_device {
     uint8_t slot; /**< 1 to 30 */
 };
 
+/** Which window of a root port a BAR of the device behind it lies in. */
+enum cvm_bar_kind {
+    CVM_BAR_MEM32, /**< memory below 4 GiB: 32-bit BARs, and 64-bit ones that are not prefetchable
+                    */
+    CVM_BAR_MEM64, /**< 64-bit prefetchable memory */
+};
+
+struct cvm_bar {
+    uint64_t size; /**< bytes; a power of two */
+    enum cvm_bar_kind kind;
+};
+
+enum { CVM_MAX_BARS = 6 };
+
+/**
+ * The BARs of each device behind root ports of one kind. The firmware opens windows for them,
+ * which the tables show. Where they are not known, the tables are those of a machine whose
+ * firmware opened none.
+ */
+struct cvm_port_bars {
+    bool known;
+    uint32_t count;
+    struct cvm_bar bars[CVM_MAX_BARS];
+};
+
 enum {
     CVM_MAX_DEVICES = 30, /**< slots of the root bus that are free on a q35 machine */
     CVM_MAX_CPUS = 4096,  /**< on the newest QEMU; older ones have fewer */
@@ -103,6 +128,9 @@ struct cvm_machine {
     struct cvm_numa_node numa_nodes[CVM_MAX_NUMA_NODES];
     uint32_t num_numa_nodes;
 
+    struct cvm_port_bars gpu_bars;      /**< of the devices behind GPU ports, all alike */
+    struct cvm_port_bars nvswitch_bars; /**< of those behind NVSwitch ports */
+
     enum cvm_page_add_order page_add_order;
     enum cvm_kernel_header kernel_header;
     const struct cvm_layout *layout; /**< borrowed; usually one of the known layouts */
@@ -133,6 +161,15 @@ struct cvm_device_counts {
 CVM_API CVM_MUST_CHECK bool cvm_machine_place_devices(struct cvm_machine *machine,
                                                       const struct cvm_device_counts *counts,
                                                       struct cvm_error *err);
+
+/** GPUs behind ports of the root bus and of expanders. */
+CVM_API uint32_t cvm_machine_num_gpus(const struct cvm_machine *machine);
+
+/**
+ * Whether the machine says what the firmware finds behind all of its root ports, so that the
+ * windows it opens can be worked out.
+ */
+CVM_API bool cvm_machine_knows_bars(const struct cvm_machine *machine);
 
 /** How many devices of one role the machine has. */
 CVM_API uint32_t cvm_machine_count(const struct cvm_machine *machine, enum cvm_device_role role);
