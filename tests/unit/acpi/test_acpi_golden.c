@@ -11,14 +11,18 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
-static const char *const families[] = {
-    "qemu-7.2", "qemu-8.2-tdx", "qemu-9.1-tdx", "qemu-9.2", "qemu-10.0", "qemu-11.1",
+/*
+ * guest-*: what a guest was given, whose firmware had numbered the buses and programmed what is
+ * on them; qemu-*: what QEMU writes before any firmware ran.
+ */
+static const struct {
+    const char *name;
+    size_t cases; /* so that nobody loses one unnoticed */
+} families[] = {
+    { "qemu-7.2", 57 },  { "qemu-8.2-tdx", 57 }, { "qemu-9.1-tdx", 57 },
+    { "qemu-9.2", 57 },  { "qemu-10.0", 57 },    { "qemu-11.1", 57 },
+    { "guest-7.2", 11 }, { "guest-10.0", 11 },   { "guest-11.1", 11 },
 };
-
-enum { CASES_PER_FAMILY = 57 };
-
-/* What the sum of all families has to be, so that nobody loses a case unnoticed. */
-enum { COMPARED = 342 };
 
 static void put_json(json_object **slot)
 {
@@ -93,6 +97,20 @@ static void add_nodes(json_object *m, struct cvm_machine *machine, struct cvm_de
     }
 }
 
+static struct cvm_port_bars bars_of(json_object *m, const char *key)
+{
+    json_object *array = json_object_object_get(m, key);
+    struct cvm_port_bars bars = { .known = array != NULL };
+    for (size_t i = 0; array != NULL && i < json_object_array_length(array); i++) {
+        json_object *bar = json_object_array_get_idx(array, i);
+        bars.bars[bars.count++] = (struct cvm_bar){
+            .size = get_number(bar, "size"),
+            .kind = strcmp(get_text(bar, "kind"), "mem64") == 0 ? CVM_BAR_MEM64 : CVM_BAR_MEM32,
+        };
+    }
+    return bars;
+}
+
 static struct cvm_machine machine_of(json_object *m)
 {
     struct cvm_error err = { 0 };
@@ -110,6 +128,8 @@ static struct cvm_machine machine_of(json_object *m)
         .pci_hole64_size = get_number(m, "pci_hole64_size"),
         .pciexbar_base = CVM_PCIEXBAR_BASE,
         .pci_window64_base = CVM_PCI_WINDOW64_BASE,
+        .gpu_bars = bars_of(m, "gpu_bars"),
+        .nvswitch_bars = bars_of(m, "nvswitch_bars"),
     };
     struct cvm_device_counts counts = {
         .rootfs = strcmp(get_text(m, "rootfs_device"), "virtio-blk") == 0,
@@ -198,28 +218,17 @@ static void check_case(const char *family, json_object *c)
     assert_false(acpi.extrapolated);
 }
 
-/* Returns how many cases were compared. */
-static unsigned check_family(const char *family)
-{
-    CVM_CLEANUP(put_json)
-    json_object *cases = load_cases(family);
-    unsigned compared = 0;
-    assert_int_equal(json_object_array_length(cases), CASES_PER_FAMILY);
-    for (size_t i = 0; i < CASES_PER_FAMILY; i++) {
-        check_case(family, json_object_array_get_idx(cases, i));
-        compared++;
-    }
-    return compared;
-}
-
 static void test_every_family(void **state)
 {
-    unsigned compared = 0;
     (void)state;
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-        compared += check_family(families[i]);
+        CVM_CLEANUP(put_json)
+        json_object *cases = load_cases(families[i].name);
+        assert_int_equal(json_object_array_length(cases), families[i].cases);
+        for (size_t k = 0; k < families[i].cases; k++) {
+            check_case(families[i].name, json_object_array_get_idx(cases, k));
+        }
     }
-    assert_int_equal(compared, COMPARED);
 }
 
 int main(void)
