@@ -50,7 +50,8 @@ bool kernel_read_setup(struct cvm_bytes kernel, struct kernel_setup *out, struct
     return true;
 }
 
-static bool check_supported(const struct kernel_setup *s, const char *cmdline, struct cvm_error *err)
+static bool check_supported(const struct kernel_setup *s, const char *cmdline,
+                            struct cvm_error *err)
 {
     if (s->protocol < 0x203) {
         return cvm_fail(err, CVM_ERR_UNSUPPORTED, "Linux boot protocol %u.%02u, older than 2.03",

@@ -28,29 +28,6 @@ static const struct cvm_json_field record_fields[] = {
 
 /* --- the directory --- */
 
-/* As `mkdir -p`. */
-static bool make_directories(const char *path, struct cvm_error *err)
-{
-    cvm_autofree char *copy = strdup(path);
-    if (copy == NULL) {
-        return cvm_fail_nomem(err, path, strlen(path));
-    }
-    for (char *p = copy + 1;; p++) {
-        if (*p != '/' && *p != '\0') {
-            continue;
-        }
-        char kept = *p;
-        *p = '\0';
-        if (mkdir(copy, 0711) != 0 && errno != EEXIST) {
-            return cvm_fail_errno(err, errno, "create directory '%s'", copy);
-        }
-        *p = kept;
-        if (kept == '\0') {
-            return true;
-        }
-    }
-}
-
 bool cvm_store_open(const char *path, bool create, struct cvm_store *out, struct cvm_error *err)
 {
     *out = (struct cvm_store){ .fd = -1 };
@@ -59,7 +36,7 @@ bool cvm_store_open(const char *path, bool create, struct cvm_store *out, struct
         guests = NULL;
         return cvm_fail_nomem(err, path, strlen(path));
     }
-    if (create && !make_directories(guests, err)) {
+    if (create && !cvm_dir_make(guests, 0711, err)) {
         return cvm_context(err, "state directory");
     }
     out->path = realpath(guests, NULL);

@@ -2,9 +2,9 @@
  * cvm measure: expected MRTD and RTMR0 to RTMR2.
  */
 #include "measure/base/hex.h"
+#include "vmm/bundle_facts.h"
 #include "vmm/cli/commands.h"
 #include "vmm/launch_plan.h"
-#include "vmm/measure_bundle.h"
 
 struct measure_args {
     const char *image;
@@ -12,6 +12,7 @@ struct measure_args {
     const char *ovmf_variant;
     const char *page_add_order;
     const char *kernel_header;
+    bool no_cache;
     struct cvm_vm_config config; /* what options say of the machine */
 };
 
@@ -37,6 +38,7 @@ static const struct cli_option measure_options[] = {
     { "ovmf-variant",       0,  CLI_STRING, FIELD(ovmf_variant), "NAME", "firmware layout, instead of what the image says" },
     { "page-add-order",     0,  CLI_STRING, FIELD(page_add_order), "ORDER", "single-pass or two-pass (default by version)" },
     { "kernel-header",      0,  CLI_STRING, FIELD(kernel_header), "KIND", "rewritten or as-is (default by image and version)" },
+    { "no-cache",           0,  CLI_FLAG,   FIELD(no_cache), NULL, "read every file, and keep nothing" },
     { 0 },
 };
 /* clang-format on */
@@ -198,16 +200,18 @@ static bool fill(struct work *w, struct cvm_error *err)
 
 static bool measure(struct work *w, struct cvm_error *err)
 {
-    cvm_autocontents struct cvm_bundle_contents contents = { 0 };
+    cvm_autobundlefacts struct cvm_bundle_facts facts = { 0 };
     if (!w->has_bundle) {
         return cvm_measure_compact(&w->machine, &w->carried.compact, &w->expectation, err);
     }
-    if (!cvm_bundle_read_verified(&w->bundle,
-                                  w->bundle.has_hash ? CVM_VERIFY_MEASURED : CVM_VERIFY_NOTHING,
-                                  cli_progress(), &contents, err)) {
+    if (!cvm_bundle_facts_open(&w->bundle, w->args->no_cache ? NULL : w->host.state_dir,
+                               cli_progress(), &facts, err) ||
+        !cvm_bundle_facts_complete(&facts, &w->machine, err)) {
         return false;
     }
-    return cvm_measure_image(&w->machine, &contents.image, &w->expectation, err) ||
+    cvm_bundle_facts_keep(&facts);
+    return image_facts_measure(&facts.record.facts, &w->machine, w->bundle.metadata.cmdline,
+                               &w->expectation, err) ||
            cvm_context(err, "image '%s'", w->bundle.path);
 }
 
