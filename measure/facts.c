@@ -44,8 +44,8 @@ bool image_facts_take_firmware(struct image_facts *facts, struct cvm_bytes firmw
     return true;
 }
 
-static bool add_mrtd(struct image_facts *facts, struct cvm_bytes firmware,
-                     enum cvm_page_add_order order, struct cvm_error *err)
+bool image_facts_add_mrtd(struct image_facts *facts, struct cvm_bytes firmware,
+                          enum cvm_page_add_order order, struct cvm_error *err)
 {
     struct cvm_tdvf tdvf;
     if (!cvm_tdvf_parse(firmware, &tdvf, err) ||
@@ -173,7 +173,7 @@ bool image_facts_complete(struct image_facts *facts, struct cvm_bytes firmware,
         return false;
     }
     if (!facts->has_mrtd[machine->page_add_order] &&
-        !add_mrtd(facts, firmware, machine->page_add_order, err)) {
+        !image_facts_add_mrtd(facts, firmware, machine->page_add_order, err)) {
         return false;
     }
     return (image_facts_need(facts, machine, cmdline) & NEED_KERNEL) == 0 ||

@@ -56,7 +56,11 @@ void image_facts_free(struct image_facts *facts);
 CVM_MUST_CHECK bool image_facts_take_firmware(struct image_facts *facts, struct cvm_bytes firmware,
                                               struct cvm_error *err);
 
-/* The same of the kernel file; that it has no setup header matters to some machines only. */
+/* Works out MRTD for an order. */
+CVM_MUST_CHECK bool image_facts_add_mrtd(struct image_facts *facts, struct cvm_bytes firmware,
+                                         enum cvm_page_add_order order, struct cvm_error *err);
+
+/* Takes what needs no machine from the kernel file; one without setup header may do as it is. */
 void image_facts_take_kernel(struct image_facts *facts, struct cvm_bytes kernel);
 
 /*
