@@ -6,6 +6,7 @@
 #include "vmm/tool.h"
 
 static const uint8_t magic[8] = "cvm-dgst";
+enum { HEAD_SIZE = sizeof magic + 4 };
 
 void cvm_digest_record_free(struct cvm_digest_record *record)
 {
@@ -273,11 +274,12 @@ bool cvm_digest_record_build(const struct cvm_digest_record *record, const char 
 }
 
 /* What stands before the fields does so in every format, so that others are told apart. */
-static bool check_format(struct cvm_reader *r, struct cvm_error *err)
+static bool check_format(struct cvm_bytes entry, struct cvm_error *err)
 {
-    const uint8_t *start = cvm_read_bytes(r, sizeof magic);
-    uint32_t format = cvm_read_u32le(r);
-    if (!cvm_reader_ok(r, "head", err)) {
+    struct cvm_reader r = cvm_reader_of(entry.data, entry.size);
+    const uint8_t *start = cvm_read_bytes(&r, sizeof magic);
+    uint32_t format = cvm_read_u32le(&r);
+    if (!cvm_reader_ok(&r, "head", err)) {
         return false;
     }
     if (memcmp(start, magic, sizeof magic) != 0) {
@@ -288,8 +290,8 @@ static bool check_format(struct cvm_reader *r, struct cvm_error *err)
                : cvm_fail(err, CVM_ERR_UNSUPPORTED, "format %u, not %d", format, CVM_DIGEST_FORMAT);
 }
 
-/* The last bytes are the digest of all before them. */
-static bool check_integrity(struct cvm_bytes entry, struct cvm_error *err)
+/* The last bytes are the digest of all before them, which *body then reads from behind the head. */
+static bool check_integrity(struct cvm_bytes entry, struct cvm_reader *body, struct cvm_error *err)
 {
     struct cvm_sha256 digest;
     if (entry.size < sizeof digest) {
@@ -299,6 +301,8 @@ static bool check_integrity(struct cvm_bytes entry, struct cvm_error *err)
     if (!cvm_sha256(entry.data, size, &digest, err)) {
         return false;
     }
+    *body = cvm_reader_of(entry.data, size);
+    cvm_read_skip(body, HEAD_SIZE);
     return memcmp(entry.data + size, digest.bytes, sizeof digest) == 0
                ? true
                : cvm_fail(err, CVM_ERR_MALFORMED, "damaged: it does not have the digest it says");
@@ -320,8 +324,9 @@ bool cvm_digest_record_parse(struct cvm_bytes entry, const char *tool,
                              struct cvm_digest_record *out, struct cvm_error *err)
 {
     cvm_autorecord struct cvm_digest_record record = { 0 };
-    struct cvm_reader r = cvm_reader_of(entry.data, entry.size);
-    if (!check_format(&r, err) || !check_integrity(entry, err) || !check_tool(&r, tool, err)) {
+    struct cvm_reader r;
+    if (!check_format(entry, err) || !check_integrity(entry, &r, err) ||
+        !check_tool(&r, tool, err)) {
         return false;
     }
     for (size_t i = 0; i < NUM_FIELDS; i++) {
@@ -331,7 +336,6 @@ bool cvm_digest_record_parse(struct cvm_bytes entry, const char *tool,
             return cvm_context(err, "%s", f->name);
         }
     }
-    cvm_read_skip(&r, sizeof(struct cvm_sha256));
     if (!cvm_reader_end(&r, "end", err)) {
         return false;
     }
