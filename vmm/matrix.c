@@ -46,7 +46,8 @@ static bool is_list(const struct cvm_json_field *field, const struct json_object
     }
     size_t count = cvm_json_array_length(value);
     for (size_t i = 0; i < count; i++) {
-        if (!cvm_json_is_array(cvm_json_array_at(value, i))) {
+        const struct json_object *item = cvm_json_array_at(value, i);
+        if (item != NULL && !cvm_json_is_array(item)) {
             return false;
         }
     }

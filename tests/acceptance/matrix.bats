@@ -131,3 +131,17 @@ refused() { # status, text, JSON, options
     "$CVM" measure --image "$work/bundle" --matrix "$work/matrix.json" 2>"$work/err" | head -n 1 |
         jq -e '.index == 0'
 }
+
+@test "keys are in the order of docs/vm-config.md" {
+    # shellcheck disable=SC2016  # backquotes of a table in Markdown
+    mapfile -t keys < <(grep -oE '^\| `[a-z][a-z_0-9, `]*` \|' "$SUPPORT/../../docs/vm-config.md" |
+        grep -oE '[a-z][a-z_0-9]+' |
+        grep -vE '^(spec_version|os_image_hash|image|tdx_attestation_variant|tdx_measurement)$' |
+        awk '/^cmdline$/ { exit } { print }')
+    text='{"cpu_count": 2, "memory_size": "2G", "qemu_version": "9.2.1"}'
+    for ((i = ${#keys[@]} - 1; i >= 0; i--)); do # the other way round
+        text=$(jq -c --arg key "${keys[i]}" '{($key): [null]} + .' <<<"$text")
+    done
+    matrix "$text" >"$work/line"
+    [ "$(jq -r '.shape | keys_unsorted[]' "$work/line")" = "$(printf '%s\n' "${keys[@]}")" ]
+}

@@ -90,6 +90,7 @@ static void test_values_that_are_lists(void **state)
     expect_shapes("{\"numa_nodes\": []}", "{\"numa_nodes\":[]}");
     expect_shapes("{\"numa_nodes\": [[], [{\"cpu_count\": 1}]]}",
                   "{\"numa_nodes\":[]}{\"numa_nodes\":[{\"cpu_count\":1}]}");
+    expect_shapes("{\"numa_nodes\": [null, []]}", "{\"numa_nodes\":null}{\"numa_nodes\":[]}");
 }
 
 static void test_null_is_what_the_base_says(void **state)
