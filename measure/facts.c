@@ -133,7 +133,7 @@ static bool lacks_kernel(const struct image_facts *facts, const struct cvm_machi
                          const char *cmdline)
 {
     struct cvm_error ignored = { 0 };
-    struct kernel_form form;
+    struct kernel_form form = { 0 };
     if (machine->kernel_header == CVM_KERNEL_REWRITTEN && !facts->has_setup) {
         return true;
     }
@@ -153,7 +153,7 @@ static bool complete_kernel(struct image_facts *facts, struct cvm_bytes bytes,
                             const struct cvm_machine *machine, const char *cmdline,
                             struct cvm_error *err)
 {
-    struct kernel_digest kernel;
+    struct kernel_digest kernel = { 0 };
     if (machine->kernel_header == CVM_KERNEL_REWRITTEN && !facts->has_setup) {
         if (!kernel_read_setup(bytes, &facts->setup, err)) {
             return cvm_context(err, "kernel");

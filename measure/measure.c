@@ -60,7 +60,7 @@ static bool expect(const struct cvm_machine *machine, const struct parts *parts,
 bool image_facts_measure(const struct image_facts *facts, const struct cvm_machine *machine,
                          const char *cmdline, struct cvm_expectation *out, struct cvm_error *err)
 {
-    struct kernel_form form;
+    struct kernel_form form = { 0 };
     struct parts parts = {
         .mrtd = facts->mrtd[machine->page_add_order],
         .cfv = facts->firmware.cfv,
@@ -138,7 +138,7 @@ bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layo
                             struct cvm_error *err)
 {
     struct cvm_compact compact = { .initrd = image->initrd };
-    struct kernel_form form;
+    struct kernel_form form = { 0 };
     struct cvm_machine machine = {
         /* all that the kernel's header depends on */
         .memory_size = COMPACT_MEMORY,

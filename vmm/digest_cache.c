@@ -2,7 +2,6 @@
 
 #include "vmm/tool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -118,21 +117,14 @@ static bool check_age(const struct cvm_bundle *b, struct cvm_error *err)
     return true;
 }
 
-static void close_directory(DIR **slot)
-{
-    if (*slot != NULL) {
-        closedir(*slot);
-    }
-}
-
 /* Removes what killed writers left, and the oldest entry where there are too many. */
-static void sweep(const char *path, int dir_fd)
+static void sweep(int dir_fd)
 {
-    CVM_CLEANUP(close_directory)
-    DIR *dir = opendir(path);
     char oldest[ENTRY_NAME_SIZE] = "";
     time_t oldest_time = 0;
     unsigned count = 0;
+    CVM_CLEANUP(cvm_dir_stop_at)
+    DIR *dir = cvm_dir_read(dir_fd);
     if (dir == NULL) {
         return;
     }
@@ -187,6 +179,6 @@ bool cvm_digest_cache_store(const char *state_dir, const struct cvm_bundle *bund
         !cvm_file_write(dir, name, entry.data, entry.len, 0644, err)) {
         return false;
     }
-    sweep(path, dir);
+    sweep(dir);
     return true;
 }

@@ -12,40 +12,42 @@
 /* clang-format off */
 /* X(type, name, parameters, arguments): the functions that hypervisor.c calls. */
 #define LIBVIRT_CALLS(X)                                                                                    \
-    X(int, virConnectClose, (virConnectPtr c), (c))                                                         \
-    X(int, virConnectDomainEventDeregisterAny, (virConnectPtr c, int id), (c, id))                          \
+    X(int, virConnectClose, (virConnectPtr conn), (conn))                                                   \
+    X(int, virConnectDomainEventDeregisterAny, (virConnectPtr conn, int callbackID), (conn, callbackID))    \
     X(int, virConnectDomainEventRegisterAny,                                                                \
-      (virConnectPtr c, virDomainPtr d, int id, virConnectDomainEventGenericCallback f, void *data,         \
-       virFreeCallback ff), (c, d, id, f, data, ff))                                                        \
+      (virConnectPtr conn, virDomainPtr dom, int eventID, virConnectDomainEventGenericCallback cb,          \
+       void *opaque, virFreeCallback freecb), (conn, dom, eventID, cb, opaque, freecb))                     \
     X(char *, virConnectGetDomainCapabilities,                                                              \
-      (virConnectPtr c, const char *emulator, const char *arch, const char *machine, const char *type,      \
-       unsigned flags), (c, emulator, arch, machine, type, flags))                                          \
-    X(int, virConnectGetLibVersion, (virConnectPtr c, unsigned long *v), (c, v))                            \
-    X(int, virConnectListAllDomains, (virConnectPtr c, virDomainPtr **d, unsigned flags), (c, d, flags))    \
+      (virConnectPtr conn, const char *emulatorbin, const char *arch, const char *machine,                  \
+       const char *virttype, unsigned flags), (conn, emulatorbin, arch, machine, virttype, flags))          \
+    X(int, virConnectGetLibVersion, (virConnectPtr conn, unsigned long *libVer), (conn, libVer))            \
+    X(int, virConnectListAllDomains, (virConnectPtr conn, virDomainPtr **domains, unsigned flags),          \
+      (conn, domains, flags))                                                                               \
     X(virConnectPtr, virConnectOpen, (const char *name), (name))                                            \
-    X(int, virDomainCreateWithFlags, (virDomainPtr d, unsigned flags), (d, flags))                          \
-    X(virDomainPtr, virDomainDefineXMLFlags, (virConnectPtr c, const char *xml, unsigned flags),            \
-      (c, xml, flags))                                                                                      \
-    X(int, virDomainDestroy, (virDomainPtr d), (d))                                                         \
-    X(int, virDomainFree, (virDomainPtr d), (d))                                                            \
-    X(int, virDomainGetState, (virDomainPtr d, int *state, int *reason, unsigned flags),                    \
-      (d, state, reason, flags))                                                                            \
-    X(virDomainPtr, virDomainLookupByName, (virConnectPtr c, const char *name), (c, name))                  \
-    X(virDomainPtr, virDomainLookupByUUIDString, (virConnectPtr c, const char *uuid), (c, uuid))            \
+    X(int, virDomainCreateWithFlags, (virDomainPtr domain, unsigned flags), (domain, flags))                \
+    X(virDomainPtr, virDomainDefineXMLFlags, (virConnectPtr conn, const char *xml, unsigned flags),         \
+      (conn, xml, flags))                                                                                   \
+    X(int, virDomainDestroy, (virDomainPtr domain), (domain))                                               \
+    X(int, virDomainFree, (virDomainPtr domain), (domain))                                                  \
+    X(int, virDomainGetState, (virDomainPtr domain, int *state, int *reason, unsigned flags),               \
+      (domain, state, reason, flags))                                                                       \
+    X(virDomainPtr, virDomainLookupByName, (virConnectPtr conn, const char *name), (conn, name))            \
+    X(virDomainPtr, virDomainLookupByUUIDString, (virConnectPtr conn, const char *uuid), (conn, uuid))      \
     X(int, virDomainQemuMonitorCommand,                                                                     \
-      (virDomainPtr d, const char *command, char **result, unsigned flags), (d, command, result, flags))    \
-    X(int, virDomainResume, (virDomainPtr d), (d))                                                          \
-    X(int, virDomainShutdownFlags, (virDomainPtr d, unsigned flags), (d, flags))                            \
-    X(int, virDomainUndefineFlags, (virDomainPtr d, unsigned flags), (d, flags))                            \
-    X(int, virEventAddTimeout, (int ms, virEventTimeoutCallback f, void *data, virFreeCallback ff),         \
-      (ms, f, data, ff))                                                                                    \
+      (virDomainPtr domain, const char *cmd, char **result, unsigned flags), (domain, cmd, result, flags))  \
+    X(int, virDomainResume, (virDomainPtr domain), (domain))                                                \
+    X(int, virDomainShutdownFlags, (virDomainPtr domain, unsigned flags), (domain, flags))                  \
+    X(int, virDomainUndefineFlags, (virDomainPtr domain, unsigned flags), (domain, flags))                  \
+    X(int, virEventAddTimeout, (int frequency, virEventTimeoutCallback cb, void *opaque, virFreeCallback ff),\
+      (frequency, cb, opaque, ff))                                                                          \
     X(int, virEventRegisterDefaultImpl, (void), ())                                                         \
     X(int, virEventRemoveTimeout, (int timer), (timer))                                                     \
     X(int, virEventRunDefaultImpl, (void), ())                                                              \
     X(virErrorPtr, virGetLastError, (void), ())                                                             \
     X(int, virInitialize, (void), ())                                                                       \
-    X(void, virSetErrorFunc, (void *data, virErrorFunc f), (data, f))
+    X(void, virSetErrorFunc, (void *userData, virErrorFunc handler), (userData, handler))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): types, names and lists of parameters take none. */
 /* The functions themselves; constant once they are loaded. */
 #define MEMBER(type, name, parameters, arguments) type(*name) parameters;
 static struct {
@@ -62,6 +64,7 @@ static const struct {
     const char *name;
     char *slot;
 } calls[] = { LIBVIRT_CALLS(ROW) };
+/* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */
 
 static bool fail_loader(struct cvm_error *err)

@@ -32,7 +32,7 @@ static bool read_raw(const struct json_object *document, struct raw *out, struct
         rows[i] = (struct cvm_json_field){
             .key = fields[i].key,
             .kind = CVM_JSON_ANY,
-            .offset = offsetof(struct raw, values) + i * sizeof out->values[0],
+            .offset = offsetof(struct raw, values) + i * sizeof(struct json_object *),
         };
     }
     return cvm_json_decode(document, rows, CVM_JSON_REJECT_UNKNOWN, out, err);

@@ -98,7 +98,7 @@ static bool collect(struct forms *forms, const struct cvm_machine *machine, stru
     struct image_facts *facts = &f->record.facts;
     const char *cmdline = f->bundle->metadata.cmdline;
     struct cvm_error own = { 0 };
-    struct kernel_form form;
+    struct kernel_form form = { 0 };
     if (!facts->has_mrtd[machine->page_add_order]) {
         f->changed = true;
         if (!cvm_bundle_facts_read(f, NEED_FIRMWARE, err) ||

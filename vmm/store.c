@@ -108,24 +108,6 @@ void cvm_vm_close(struct cvm_vm *vm)
     *vm = (struct cvm_vm)CVM_VM_NONE;
 }
 
-static void close_directory(DIR **slot)
-{
-    if (*slot != NULL) {
-        closedir(*slot);
-    }
-}
-
-/* A second handle on a directory, from its start. */
-static DIR *read_directory(int fd)
-{
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    if (dir == NULL && copy >= 0) {
-        close(copy);
-    }
-    return dir;
-}
-
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -150,8 +132,8 @@ bool cvm_store_list(const struct cvm_store *s, struct cvm_names *out, struct cvm
 {
     CVM_CLEANUP(cvm_names_free)
     struct cvm_names names = { 0 };
-    CVM_CLEANUP(close_directory)
-    DIR *dir = read_directory(s->fd);
+    CVM_CLEANUP(cvm_dir_stop_at)
+    DIR *dir = cvm_dir_read(s->fd);
     if (dir == NULL) {
         return cvm_fail_errno(err, errno, "read directory '%s'", s->path);
     }
@@ -186,8 +168,8 @@ void cvm_names_free(struct cvm_names *names)
 static bool empty_directory(int fd, unsigned depth, struct cvm_error *err)
 {
     enum { MAX_DEPTH = 64 };
-    CVM_CLEANUP(close_directory)
-    DIR *dir = read_directory(fd);
+    CVM_CLEANUP(cvm_dir_stop_at)
+    DIR *dir = cvm_dir_read(fd);
     if (dir == NULL || depth == MAX_DEPTH) {
         return cvm_fail_errno(err, dir == NULL ? errno : ELOOP, "read directory");
     }
@@ -320,8 +302,8 @@ static bool is_abandoned(const struct cvm_store *s, const char *name)
  */
 static void sweep(const struct cvm_store *s)
 {
-    CVM_CLEANUP(close_directory)
-    DIR *dir = read_directory(s->fd);
+    CVM_CLEANUP(cvm_dir_stop_at)
+    DIR *dir = cvm_dir_read(s->fd);
     for (const struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         const char *name = entry->d_name;
         bool leftover = name[0] == '.' && (has_suffix(name, ".new") ||

@@ -39,6 +39,23 @@ bool cvm_dir_make(const char *path, mode_t mode, struct cvm_error *err)
     }
 }
 
+DIR *cvm_dir_read(int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    if (dir == NULL && copy >= 0) {
+        close(copy);
+    }
+    return dir;
+}
+
+void cvm_dir_stop_at(DIR **slot)
+{
+    if (*slot != NULL) {
+        closedir(*slot);
+    }
+}
+
 /* Takes ownership of *fd: hands it on when it is a regular file, else closes it. */
 static bool only_regular(int opened, const char *name, int *fd, struct cvm_error *err)
 {

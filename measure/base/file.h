@@ -12,6 +12,7 @@
 #include "measure/base/buf.h"
 #include "measure/base/error.h"
 
+#include <dirent.h>
 #include <sys/types.h>
 
 /* What a file was when it was looked at; two equal values mean nobody changed it since. */
@@ -28,6 +29,10 @@ CVM_MUST_CHECK bool cvm_dir_open(const char *path, int *fd, struct cvm_error *er
 
 /* Makes a directory and its parents, as `mkdir -p`; those that exist stay as they are. */
 CVM_MUST_CHECK bool cvm_dir_make(const char *path, mode_t mode, struct cvm_error *err);
+
+/* A second handle on an open directory, for readdir() from its start; NULL with errno. */
+DIR *cvm_dir_read(int fd);
+void cvm_dir_stop_at(DIR **slot);
 
 /*
  * Opens a regular file for reading. Links are followed, but neither they nor ".." may lead
