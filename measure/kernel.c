@@ -26,36 +26,32 @@ enum {
     ACPI_RESERVE = 0x28000, /* what QEMU keeps for ACPI tables below the end of low memory */
 };
 
-/* The header's fields that decide. */
-struct setup {
-    uint16_t protocol;
-    uint8_t loadflags;
-    uint16_t xloadflags;
-    uint32_t initrd_addr_max;
-};
-
-static bool parse(const uint8_t *kernel, size_t size, struct setup *out, struct cvm_error *err)
+bool kernel_read_setup(struct cvm_bytes kernel, struct kernel_setup *out, struct cvm_error *err)
 {
-    struct cvm_reader r = cvm_reader_of(kernel, size);
+    struct kernel_setup s;
+    struct cvm_reader r = cvm_reader_of(kernel.data, kernel.size);
     cvm_read_seek(&r, HEADER_MAGIC_AT);
     const uint8_t *magic = cvm_read_bytes(&r, 4);
-    out->protocol = cvm_read_u16le(&r);
+    s.protocol = cvm_read_u16le(&r);
     cvm_read_seek(&r, LOADFLAGS_AT);
-    out->loadflags = cvm_read_u8(&r);
+    s.loadflags = cvm_read_u8(&r);
     cvm_read_seek(&r, INITRD_ADDR_MAX_AT);
-    out->initrd_addr_max = cvm_read_u32le(&r);
+    s.initrd_addr_max = cvm_read_u32le(&r);
     cvm_read_seek(&r, XLOADFLAGS_AT);
-    out->xloadflags = cvm_read_u16le(&r);
+    s.xloadflags = cvm_read_u16le(&r);
     if (!cvm_reader_ok(&r, "Linux setup header", err)) {
         return false;
     }
-    return memcmp(magic, "HdrS", 4) == 0
-               ? true
-               : cvm_fail(err, CVM_ERR_MALFORMED, "no Linux setup header at offset 0x%x",
-                          HEADER_MAGIC_AT);
+    if (memcmp(magic, "HdrS", 4) != 0) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "no Linux setup header at offset 0x%x",
+                        HEADER_MAGIC_AT);
+    }
+    *out = s;
+    return true;
 }
 
-static bool check_supported(const struct setup *s, const char *cmdline, struct cvm_error *err)
+static bool check_supported(const struct kernel_setup *s, const char *cmdline,
+                            struct cvm_error *err)
 {
     if (s->protocol < 0x203) {
         return cvm_fail(err, CVM_ERR_UNSUPPORTED, "Linux boot protocol %u.%02u, older than 2.03",
@@ -71,16 +67,9 @@ static bool check_supported(const struct setup *s, const char *cmdline, struct c
     return true;
 }
 
-static void store(uint8_t *kernel, size_t at, uint32_t value, size_t width)
-{
-    for (size_t i = 0; i < width; i++) {
-        kernel[at + i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-/* Where QEMU puts the initrd: as high as kernel and low memory allow. */
-static bool place_initrd(const struct setup *s, uint64_t below_4g, uint64_t initrd_size,
-                         uint32_t *address, struct cvm_error *err)
+/* As high as kernel and low memory allow. */
+static bool place(const struct kernel_setup *s, uint64_t below_4g, uint64_t initrd_size,
+                  uint32_t *address, struct cvm_error *err)
 {
     uint64_t max = 0x37ffffff;
     if (s->protocol >= 0x20c && (s->xloadflags & XLF_CAN_BE_LOADED_ABOVE_4G) != 0) {
@@ -103,25 +92,36 @@ static bool place_initrd(const struct setup *s, uint64_t below_4g, uint64_t init
     return true;
 }
 
-bool kernel_rewrite_header(uint8_t *kernel, size_t size, const struct cvm_machine *machine,
-                           const char *cmdline, uint64_t initrd_size, struct cvm_error *err)
+bool kernel_place_initrd(const struct kernel_setup *setup, const struct cvm_machine *machine,
+                         const char *cmdline, uint64_t initrd_size, uint32_t *address,
+                         struct cvm_error *err)
 {
-    struct setup s;
-    uint32_t initrd_address = 0;
-    if (!parse(kernel, size, &s, err) || !check_supported(&s, cmdline, err)) {
+    if (!check_supported(setup, cmdline, err)) {
         return false;
     }
-    if (initrd_size != 0 &&
-        !place_initrd(&s, cvm_machine_ram_below_4g(machine), initrd_size, &initrd_address, err)) {
-        return false;
+    if (initrd_size == 0) {
+        *address = 0;
+        return true;
     }
+    return place(setup, cvm_machine_ram_below_4g(machine), initrd_size, address, err);
+}
+
+static void store(uint8_t *kernel, size_t at, uint32_t value, size_t width)
+{
+    for (size_t i = 0; i < width; i++) {
+        kernel[at + i] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+void kernel_rewrite_header(uint8_t *kernel, const struct kernel_setup *setup, uint64_t initrd_size,
+                           uint32_t initrd_address)
+{
     store(kernel, TYPE_OF_LOADER_AT, LOADER_QEMU, 1);
-    store(kernel, LOADFLAGS_AT, s.loadflags | CAN_USE_HEAP, 1);
+    store(kernel, LOADFLAGS_AT, setup->loadflags | CAN_USE_HEAP, 1);
     store(kernel, HEAP_END_PTR_AT, CMDLINE_ADDR - REAL_ADDR - 0x200, 2);
     store(kernel, CMD_LINE_PTR_AT, CMDLINE_ADDR, 4);
     if (initrd_size != 0) {
         store(kernel, RAMDISK_IMAGE_AT, initrd_address, 4);
         store(kernel, RAMDISK_SIZE_AT, (uint32_t)initrd_size, 4);
     }
-    return true;
 }

@@ -1,6 +1,9 @@
 /*
  * The Linux setup header, as QEMU rewrites it before it serves a kernel through fw_cfg.
  *
+ * What QEMU writes depends on the header, on the machine's memory and on the initrd's size, and
+ * of these only the initrd's address differs between machines that start the same image.
+ *
  * Source: Linux Documentation/arch/x86/boot.rst for the fields; the values as read out of
  *         QEMU 8.2 and 9.2 (docs/measurement.md).
  */
@@ -10,18 +13,39 @@
 #include "measure/base/error.h"
 #include "measure/include/cvm/machine.h"
 
+/* The header's fields that decide. */
+struct kernel_setup {
+    uint16_t protocol;
+    uint8_t loadflags;
+    uint16_t xloadflags;
+    uint32_t initrd_addr_max;
+};
+
+/* @return false with CVM_ERR_MALFORMED where there is no such header. */
+CVM_MUST_CHECK bool kernel_read_setup(struct cvm_bytes kernel, struct kernel_setup *out,
+                                      struct cvm_error *err);
+
+/*
+ * Where QEMU puts the initrd; 0 where there is none.
+ *
+ * @param cmdline      the command line as the launcher passes it.
+ * @param initrd_size  bytes; 0 means no initrd.
+ * @return false with CVM_ERR_MALFORMED where the initrd does not fit, CVM_ERR_UNSUPPORTED with
+ *         the reason where the rewritten header would depend on more.
+ */
+CVM_MUST_CHECK bool kernel_place_initrd(const struct kernel_setup *setup,
+                                        const struct cvm_machine *machine, const char *cmdline,
+                                        uint64_t initrd_size, uint32_t *address,
+                                        struct cvm_error *err);
+
 /*
  * Rewrites the header in place.
  *
- * @param kernel       a private copy of the whole file, size bytes.
- * @param cmdline      the command line as the launcher passes it.
- * @param initrd_size  bytes; 0 means no initrd.
- * @return false with CVM_ERR_MALFORMED where there is no such header or the initrd does not
- *         fit, CVM_ERR_UNSUPPORTED with the reason where the result would depend on more.
- *         The copy is then unspecified.
+ * @param kernel          a private copy of the whole file.
+ * @param setup           what kernel_read_setup() said of it.
+ * @param initrd_size     bytes; 0 means no initrd, and then initrd_address does not count.
  */
-CVM_MUST_CHECK bool kernel_rewrite_header(uint8_t *kernel, size_t size,
-                                          const struct cvm_machine *machine, const char *cmdline,
-                                          uint64_t initrd_size, struct cvm_error *err);
+void kernel_rewrite_header(uint8_t *kernel, const struct kernel_setup *setup, uint64_t initrd_size,
+                           uint32_t initrd_address);
 
 #endif

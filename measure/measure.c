@@ -1,10 +1,8 @@
 #include "measure/include/cvm/measure.h"
 
-#include "measure/base/hash.h"
+#include "measure/base/cleanup.h"
 #include "measure/base/hex.h"
-#include "measure/kernel.h"
-#include "measure/mrtd.h"
-#include "measure/pe.h"
+#include "measure/facts.h"
 #include "measure/rtmr.h"
 
 /* An empty variable store of a 4 MiB build: what deployed verifiers assume of every image. */
@@ -59,71 +57,50 @@ static bool expect(const struct cvm_machine *machine, const struct parts *parts,
     return true;
 }
 
-static bool hash_cfv(struct cvm_bytes firmware, const struct cvm_tdvf *tdvf, struct cvm_sha384 *out,
-                     struct cvm_error *err)
+bool image_facts_measure(const struct image_facts *facts, const struct cvm_machine *machine,
+                         const char *cmdline, struct cvm_expectation *out, struct cvm_error *err)
 {
-    const struct cvm_tdvf_section *cfv = NULL;
-    unsigned found = 0;
-    for (uint32_t i = 0; i < tdvf->num_sections; i++) {
-        if (tdvf->sections[i].type == CVM_TDVF_CFV) {
-            cfv = &tdvf->sections[i];
-            found++;
-        }
-    }
-    if (found != 1) {
-        return cvm_fail(err, CVM_ERR_MALFORMED, "%u CFV sections instead of one", found);
-    }
-    return cvm_sha384(firmware.data + cfv->data_offset, cfv->raw_size, out, err);
-}
-
-static bool hash_kernel(const struct cvm_image *image, const struct cvm_machine *machine,
-                        struct cvm_sha384 *out, struct cvm_error *err)
-{
-    if (machine->kernel_header == CVM_KERNEL_AS_IS) {
-        return pe_authenticode(image->kernel, out, err);
-    }
-    cvm_autofree uint8_t *copy = malloc(image->kernel.size + 1);
-    if (copy == NULL) {
-        return cvm_fail_nomem(err, "copy of the kernel", image->kernel.size);
-    }
-    if (image->kernel.size != 0) {
-        memcpy(copy, image->kernel.data, image->kernel.size);
-    }
-    return kernel_rewrite_header(copy, image->kernel.size, machine, image->cmdline,
-                                 image->initrd_size, err) &&
-           pe_authenticode((struct cvm_bytes){ copy, image->kernel.size }, out, err);
-}
-
-static bool measure_boot_files(const struct cvm_image *image, const struct cvm_machine *machine,
-                               struct cvm_sha384 *kernel, struct cvm_sha384 *cmdline,
-                               struct cvm_error *err)
-{
-    if (!hash_kernel(image, machine, kernel, err)) {
-        return cvm_context(err, "kernel");
-    }
-    return rtmr2_hash_cmdline(image->cmdline, cmdline, err);
-}
-
-bool cvm_measure_image(const struct cvm_machine *machine, const struct cvm_image *image,
-                       struct cvm_expectation *out, struct cvm_error *err)
-{
-    struct cvm_tdvf tdvf;
+    struct kernel_form form = { 0 };
     struct parts parts = {
+        .mrtd = facts->mrtd[machine->page_add_order],
+        .cfv = facts->firmware.cfv,
         .cfv_source = CVM_DIGEST_COMPUTED,
-        .initrd = image->initrd,
+        .ranges = facts->firmware.ranges,
+        .initrd = facts->initrd,
         .source = CVM_DIGEST_COMPUTED,
     };
     if (!cvm_machine_check(machine, err)) {
         return cvm_context(err, "machine");
     }
-    if (!cvm_tdvf_parse(image->firmware, &tdvf, err) ||
-        !cvm_tdvf_ranges(&tdvf, &parts.ranges, err) ||
-        !hash_cfv(image->firmware, &tdvf, &parts.cfv, err) ||
-        !mrtd_compute(image->firmware, &tdvf, machine->page_add_order, &parts.mrtd, err)) {
-        return cvm_context(err, "firmware");
+    if (!image_facts_kernel_form(facts, machine, cmdline, &form, err)) {
+        return false;
     }
-    return measure_boot_files(image, machine, &parts.kernel, &parts.cmdline, err) &&
-           expect(machine, &parts, out, err);
+    const struct cvm_sha384 *kernel = image_facts_find_kernel(facts, &form);
+    if (kernel == NULL || !facts->has_firmware || !facts->has_mrtd[machine->page_add_order]) {
+        return cvm_fail(err, CVM_ERR_USAGE, "the image was not read for this machine");
+    }
+    parts.kernel = *kernel;
+    return rtmr2_hash_cmdline(cmdline, &parts.cmdline, err) && expect(machine, &parts, out, err);
+}
+
+/* What of an image needs no machine. */
+static struct image_facts facts_of(const struct cvm_image *image)
+{
+    struct image_facts facts = { .initrd = image->initrd, .initrd_size = image->initrd_size };
+    image_facts_take_kernel(&facts, image->kernel);
+    return facts;
+}
+
+bool cvm_measure_image(const struct cvm_machine *machine, const struct cvm_image *image,
+                       struct cvm_expectation *out, struct cvm_error *err)
+{
+    if (!cvm_machine_check(machine, err)) {
+        return cvm_context(err, "machine");
+    }
+    autofacts struct image_facts facts = facts_of(image);
+    return image_facts_complete(&facts, image->firmware, image->kernel, machine, image->cmdline,
+                                err) &&
+           image_facts_measure(&facts, machine, image->cmdline, out, err);
 }
 
 bool cvm_compact_fits_memory(uint64_t memory_size)
@@ -160,9 +137,9 @@ bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layo
                             enum cvm_kernel_header kernel_header, struct cvm_compact *out,
                             struct cvm_error *err)
 {
-    struct cvm_tdvf tdvf;
     struct cvm_compact compact = { .initrd = image->initrd };
-    const struct cvm_machine machine = {
+    struct kernel_form form = { 0 };
+    struct cvm_machine machine = {
         /* all that the kernel's header depends on */
         .memory_size = COMPACT_MEMORY,
         .kernel_header = kernel_header,
@@ -172,16 +149,22 @@ bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layo
                         "a firmware layout without a name has no compact measurement");
     }
     memcpy(compact.ovmf, layout->name, strlen(layout->name) + 1);
-    if (!cvm_tdvf_parse(image->firmware, &tdvf, err) ||
-        !cvm_tdvf_ranges(&tdvf, &compact.ranges, err) ||
-        !mrtd_compute(image->firmware, &tdvf, CVM_PAGES_SINGLE_PASS, &compact.mrtd_single_pass,
-                      err) ||
-        !mrtd_compute(image->firmware, &tdvf, CVM_PAGES_TWO_PASS, &compact.mrtd_two_pass, err)) {
-        return cvm_context(err, "firmware");
+    autofacts struct image_facts facts = facts_of(image);
+    for (unsigned order = 0; order < IMAGE_FACTS_ORDERS; order++) {
+        machine.page_add_order = (enum cvm_page_add_order)order;
+        if (!image_facts_complete(&facts, image->firmware, image->kernel, &machine, image->cmdline,
+                                  err)) {
+            return false;
+        }
     }
-    if (!measure_boot_files(image, &machine, &compact.kernel_authenticode, &compact.cmdline, err)) {
+    if (!image_facts_kernel_form(&facts, &machine, image->cmdline, &form, err) ||
+        !rtmr2_hash_cmdline(image->cmdline, &compact.cmdline, err)) {
         return false;
     }
+    compact.ranges = facts.firmware.ranges;
+    compact.mrtd_single_pass = facts.mrtd[CVM_PAGES_SINGLE_PASS];
+    compact.mrtd_two_pass = facts.mrtd[CVM_PAGES_TWO_PASS];
+    compact.kernel_authenticode = *image_facts_find_kernel(&facts, &form);
     *out = compact;
     return true;
 }

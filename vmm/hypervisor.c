@@ -1,5 +1,6 @@
 #include "vmm/hypervisor.h"
 
+#include "vmm/libvirt_calls.h"
 #include "vmm/log.h"
 #include "vmm/xml.h"
 
@@ -218,6 +219,9 @@ static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cv
 
 bool cvm_hypervisor_open(const char *uri, struct cvm_hypervisor **out, struct cvm_error *err)
 {
+    if (!cvm_libvirt_load(err)) {
+        return false;
+    }
     struct cvm_hypervisor *h = calloc(1, sizeof *h);
     if (h == NULL) {
         return cvm_fail_nomem(err, "connection", sizeof *h);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <time.h>
 
 enum {
     MAX_CHECKSUMS = 1 << 20,
@@ -132,6 +133,9 @@ static bool resolve_path(const char *path, struct cvm_bundle *b, struct cvm_erro
 
 bool cvm_bundle_open(const char *path, struct cvm_bundle *out, struct cvm_error *err)
 {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    out->opened_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     if (!resolve_path(path, out, err) || !load_metadata(out, err) || !open_named_files(out, err) ||
         !load_identity(out, err) ||
         !read_optional(out, "measurement.tdx.cbor", CVM_COMPACT_MAX_SIZE, &out->measurement, err)) {
@@ -202,6 +206,11 @@ static bool open_listed(const struct cvm_bundle *b, const char *name, int *fd,
     return cvm_file_open_beneath(b->dir_fd, name, fd, err);
 }
 
+static bool differs(const char *name, struct cvm_error *err)
+{
+    return cvm_fail(err, CVM_ERR_MISMATCH, "'%s' does not have the digest in sha256sum.txt", name);
+}
+
 static bool verify_file(const struct cvm_bundle *b, const struct cvm_checksum *listed,
                         cvm_bundle_progress *progress, struct cvm_error *err)
 {
@@ -211,17 +220,18 @@ static bool verify_file(const struct cvm_bundle *b, const struct cvm_checksum *l
         !hash_file(fd, listed->name, CVM_HASH_SHA256, progress, digest.bytes, err)) {
         return false;
     }
-    if (memcmp(&digest, &listed->digest, sizeof digest) != 0) {
-        return cvm_fail(err, CVM_ERR_MISMATCH, "'%s' does not have the digest in sha256sum.txt",
-                        listed->name);
-    }
-    return true;
+    return memcmp(&digest, &listed->digest, sizeof digest) == 0 || differs(listed->name, err);
 }
 
 static bool is_measured(const struct cvm_bundle *b, const char *name)
 {
     return is_role(b, CVM_BUNDLE_METADATA, name) || is_role(b, CVM_BUNDLE_KERNEL, name) ||
            is_role(b, CVM_BUNDLE_INITRD, name) || is_role(b, CVM_BUNDLE_BIOS, name);
+}
+
+static bool not_listed(const char *name, struct cvm_error *err)
+{
+    return cvm_fail(err, CVM_ERR_MISMATCH, "'%s' is not listed in sha256sum.txt", name);
 }
 
 /* The identity of an image covers its measured files, or it would be no identity. */
@@ -231,7 +241,7 @@ static bool check_coverage(const struct cvm_bundle *b, const struct cvm_checksum
     for (int role = CVM_BUNDLE_METADATA; role <= CVM_BUNDLE_BIOS; role++) {
         const char *name = b->files[role].name;
         if (cvm_checksums_find(list, name) == NULL) {
-            return cvm_fail(err, CVM_ERR_MISMATCH, "'%s' is not listed in sha256sum.txt", name);
+            return not_listed(name, err);
         }
     }
     return true;
@@ -258,6 +268,36 @@ bool cvm_bundle_verify(const struct cvm_bundle *b, bool measured_only,
         }
     }
     return true;
+}
+
+bool cvm_bundle_listed_digest(const struct cvm_bundle *b, enum cvm_bundle_role role,
+                              struct cvm_sha256 *out, struct cvm_error *err)
+{
+    CVM_CLEANUP(cvm_checksums_free)
+    struct cvm_checksums list = { 0 };
+    if (!cvm_checksums_parse((struct cvm_bytes){ b->checksums.data, b->checksums.len }, &list,
+                             err)) {
+        return cvm_context(err, "image '%s'", b->path);
+    }
+    const struct cvm_checksum *listed = cvm_checksums_find(&list, b->files[role].name);
+    if (listed == NULL) {
+        return not_listed(b->files[role].name, err) || cvm_context(err, "image '%s'", b->path);
+    }
+    *out = listed->digest;
+    return true;
+}
+
+bool cvm_bundle_verify_bytes(const struct cvm_bundle *b, enum cvm_bundle_role role,
+                             struct cvm_bytes bytes, struct cvm_error *err)
+{
+    struct cvm_sha256 listed;
+    struct cvm_sha256 digest;
+    if (!cvm_bundle_listed_digest(b, role, &listed, err) ||
+        !cvm_sha256(bytes.data, bytes.size, &digest, err)) {
+        return false;
+    }
+    return memcmp(&listed, &digest, sizeof digest) == 0 || differs(b->files[role].name, err) ||
+           cvm_context(err, "image '%s'", b->path);
 }
 
 /* The path must still lead to the directory that was opened: libvirt and QEMU go by the path. */
@@ -305,15 +345,28 @@ bool cvm_bundle_unchanged(const struct cvm_bundle *b, struct cvm_error *err)
     return true;
 }
 
+bool cvm_bundle_read_file(const struct cvm_bundle *b, enum cvm_bundle_role role,
+                          struct cvm_buf *out, struct cvm_error *err)
+{
+    static const size_t max[CVM_BUNDLE_ROLES] = {
+        [CVM_BUNDLE_METADATA] = CVM_JSON_MAX_SIZE,
+        [CVM_BUNDLE_KERNEL] = MAX_KERNEL,
+        [CVM_BUNDLE_BIOS] = MAX_FIRMWARE,
+    };
+    const struct cvm_bundle_file *f = &b->files[role];
+    return cvm_file_read(f->fd, f->name, max[role], out, err) ||
+           cvm_context(err, "image '%s'", b->path);
+}
+
 bool cvm_bundle_read(const struct cvm_bundle *b, struct cvm_bundle_contents *out,
                      struct cvm_error *err)
 {
-    const struct cvm_bundle_file *bios = &b->files[CVM_BUNDLE_BIOS];
-    const struct cvm_bundle_file *kernel = &b->files[CVM_BUNDLE_KERNEL];
     const struct cvm_bundle_file *initrd = &b->files[CVM_BUNDLE_INITRD];
-    if (!cvm_file_read(bios->fd, bios->name, MAX_FIRMWARE, &out->firmware, err) ||
-        !cvm_file_read(kernel->fd, kernel->name, MAX_KERNEL, &out->kernel, err) ||
-        !hash_file(initrd->fd, initrd->name, CVM_HASH_SHA384, NULL, out->image.initrd.bytes, err)) {
+    if (!cvm_bundle_read_file(b, CVM_BUNDLE_BIOS, &out->firmware, err) ||
+        !cvm_bundle_read_file(b, CVM_BUNDLE_KERNEL, &out->kernel, err)) {
+        return false;
+    }
+    if (!hash_file(initrd->fd, initrd->name, CVM_HASH_SHA384, NULL, out->image.initrd.bytes, err)) {
         return cvm_context(err, "image '%s'", b->path);
     }
     out->image.firmware = (struct cvm_bytes){ out->firmware.data, out->firmware.len };

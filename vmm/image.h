@@ -43,6 +43,7 @@ struct cvm_bundle {
     char *path;       /* absolute */
     const char *name; /* last component of path */
     int dir_fd;
+    int64_t opened_ns;            /* time of day just before the first file was looked at */
     struct json_object *document; /* metadata.json; the strings of metadata borrow from it */
     struct cvm_bundle_metadata metadata;
     struct cvm_bundle_file files[CVM_BUNDLE_ROLES];
@@ -85,6 +86,18 @@ typedef void cvm_bundle_progress(const char *file, uint64_t done, uint64_t size)
 CVM_MUST_CHECK bool cvm_bundle_verify(const struct cvm_bundle *b, bool measured_only,
                                       cvm_bundle_progress *progress, struct cvm_error *err);
 
+/*
+ * The digest that sha256sum.txt lists for a file.
+ *
+ * @return false with CVM_ERR_MISMATCH where it lists none, CVM_ERR_MALFORMED for a bad list.
+ */
+CVM_MUST_CHECK bool cvm_bundle_listed_digest(const struct cvm_bundle *b, enum cvm_bundle_role role,
+                                             struct cvm_sha256 *out, struct cvm_error *err);
+
+/* Whether bytes that were read of a file have that digest; CVM_ERR_MISMATCH where not. */
+CVM_MUST_CHECK bool cvm_bundle_verify_bytes(const struct cvm_bundle *b, enum cvm_bundle_role role,
+                                            struct cvm_bytes bytes, struct cvm_error *err);
+
 /* Whether the opened files still are what their names lead to, unchanged; CVM_ERR_MISMATCH. */
 CVM_MUST_CHECK bool cvm_bundle_unchanged(const struct cvm_bundle *b, struct cvm_error *err);
 
@@ -94,6 +107,10 @@ struct cvm_bundle_contents {
     struct cvm_buf kernel;
     struct cvm_image image; /* borrows from the two above and from the bundle */
 };
+
+/* Reads metadata.json, bios or kernel whole. */
+CVM_MUST_CHECK bool cvm_bundle_read_file(const struct cvm_bundle *b, enum cvm_bundle_role role,
+                                         struct cvm_buf *out, struct cvm_error *err);
 
 #define cvm_autocontents CVM_CLEANUP(cvm_bundle_contents_free)
 

@@ -174,8 +174,8 @@ static bool decode_string(const struct cvm_json_field *field, const struct json_
     return true;
 }
 
-static bool decode_field(const struct cvm_json_field *field, struct json_object *value, void *slot,
-                         struct cvm_error *err)
+bool cvm_json_decode_value(const struct cvm_json_field *field, struct json_object *value,
+                           void *slot, struct cvm_error *err)
 {
     switch (field->kind) {
     case CVM_JSON_STRING:
@@ -208,6 +208,36 @@ static bool decode_field(const struct cvm_json_field *field, struct json_object 
     }
     *(struct json_object **)slot = value;
     return true;
+}
+
+size_t cvm_json_value_size(enum cvm_json_kind kind)
+{
+    switch (kind) {
+    case CVM_JSON_STRING:
+        return sizeof(const char *);
+    case CVM_JSON_BOOL:
+        return sizeof(struct cvm_opt_bool);
+    case CVM_JSON_NUMBER:
+    case CVM_JSON_SIZE:
+        return sizeof(struct cvm_opt_u64);
+    default:
+        return sizeof(struct json_object *);
+    }
+}
+
+bool cvm_json_is_set(enum cvm_json_kind kind, const void *slot)
+{
+    switch (kind) {
+    case CVM_JSON_STRING:
+        return *(const char *const *)slot != NULL;
+    case CVM_JSON_BOOL:
+        return ((const struct cvm_opt_bool *)slot)->set;
+    case CVM_JSON_NUMBER:
+    case CVM_JSON_SIZE:
+        return ((const struct cvm_opt_u64 *)slot)->set;
+    default:
+        return *(struct json_object *const *)slot != NULL;
+    }
 }
 
 static const struct cvm_json_field *find_field(const struct cvm_json_field *fields, const char *key)
@@ -246,7 +276,7 @@ bool cvm_json_decode(const struct json_object *object, const struct cvm_json_fie
             return unknown_key(fields, key, err);
         }
         if (field != NULL && value != NULL &&
-            !decode_field(field, value, (char *)out + field->offset, err)) {
+            !cvm_json_decode_value(field, value, (char *)out + field->offset, err)) {
             return false;
         }
     }
@@ -428,6 +458,39 @@ void cvm_json_put_hex(struct cvm_json_builder *b, const char *key, const uint8_t
 void cvm_json_put_any(struct cvm_json_builder *b, const char *key, struct json_object *value)
 {
     add(b, key, json_object_get(value), value == NULL);
+}
+
+void cvm_json_put_copy(struct cvm_json_builder *b, const char *key, struct json_object *value)
+{
+    struct json_object *copy = NULL;
+    if (value != NULL && json_object_deep_copy(value, &copy, NULL) != 0) {
+        copy = NULL;
+    }
+    add(b, key, copy, value == NULL);
+}
+
+void cvm_json_put_value(struct cvm_json_builder *b, const char *key, enum cvm_json_kind kind,
+                        const void *slot)
+{
+    if (!cvm_json_is_set(kind, slot)) {
+        cvm_json_put_null(b, key);
+        return;
+    }
+    switch (kind) {
+    case CVM_JSON_STRING:
+        cvm_json_put_string(b, key, *(const char *const *)slot);
+        break;
+    case CVM_JSON_BOOL:
+        cvm_json_put_bool(b, key, ((const struct cvm_opt_bool *)slot)->value);
+        break;
+    case CVM_JSON_NUMBER:
+    case CVM_JSON_SIZE:
+        cvm_json_put_u64(b, key, ((const struct cvm_opt_u64 *)slot)->value);
+        break;
+    default:
+        cvm_json_put_copy(b, key, *(struct json_object *const *)slot);
+        break;
+    }
 }
 
 bool cvm_json_finish(struct cvm_json_builder *b, enum cvm_json_style style, struct cvm_buf *out,

@@ -83,6 +83,19 @@ CVM_MUST_CHECK bool cvm_json_decode(const struct json_object *object,
                                     enum cvm_json_unknown unknown, void *out,
                                     struct cvm_error *err);
 
+/*
+ * Decodes one value, which is not null, by a row.
+ *
+ * @param slot  what the row's offset leads to in a struct.
+ */
+CVM_MUST_CHECK bool cvm_json_decode_value(const struct cvm_json_field *field,
+                                          struct json_object *value, void *slot,
+                                          struct cvm_error *err);
+
+/* How many bytes a decoded value of a kind has, and whether one is there. */
+size_t cvm_json_value_size(enum cvm_json_kind kind);
+bool cvm_json_is_set(enum cvm_json_kind kind, const void *slot);
+
 /* Whether it is an object; the decoder checks that by itself. */
 bool cvm_json_is_object(const struct json_object *o);
 bool cvm_json_is_array(const struct json_object *o);
@@ -132,6 +145,12 @@ void cvm_json_put_hex(struct cvm_json_builder *b, const char *key, const uint8_t
                       size_t size);
 /* A copy of a part of another document, shared with it. */
 void cvm_json_put_any(struct cvm_json_builder *b, const char *key, struct json_object *value);
+
+/* A copy of a part of another document, apart from it: other threads may use the original. */
+void cvm_json_put_copy(struct cvm_json_builder *b, const char *key, struct json_object *value);
+/* A decoded value; one that is not set as null. */
+void cvm_json_put_value(struct cvm_json_builder *b, const char *key, enum cvm_json_kind kind,
+                        const void *slot);
 
 enum cvm_json_style { CVM_JSON_ONE_LINE, CVM_JSON_PRETTY };
 

@@ -68,12 +68,17 @@ void cvm_report_put_resolution(const struct cvm_report *r, struct cvm_json_build
                  res->qemu_version_source);
 }
 
+void cvm_report_put_registers(const struct cvm_expectation *expectation, struct cvm_json_builder *b)
+{
+    put_digest(b, "mrtd", &expectation->mrtd);
+    put_digest(b, "rtmr0", &expectation->rtmr[0]);
+    put_digest(b, "rtmr1", &expectation->rtmr[1]);
+    put_digest(b, "rtmr2", &expectation->rtmr[2]);
+}
+
 void cvm_report_put(const struct cvm_report *r, struct cvm_json_builder *b)
 {
-    put_digest(b, "mrtd", &r->expectation->mrtd);
-    put_digest(b, "rtmr0", &r->expectation->rtmr[0]);
-    put_digest(b, "rtmr1", &r->expectation->rtmr[1]);
-    put_digest(b, "rtmr2", &r->expectation->rtmr[2]);
+    cvm_report_put_registers(r->expectation, b);
     put_events(&r->expectation->events, b);
     cvm_report_put_resolution(r, b);
     cvm_json_put_string(b, "os_image_hash", r->os_image_hash);

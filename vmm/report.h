@@ -19,6 +19,10 @@ struct cvm_report {
 /* Adds the keys of `cvm measure` to the open object of b. */
 void cvm_report_put(const struct cvm_report *report, struct cvm_json_builder *b);
 
+/* Adds only the four registers. */
+void cvm_report_put_registers(const struct cvm_expectation *expectation,
+                              struct cvm_json_builder *b);
+
 /* Adds only what was resolved: ovmf_variant, kernel_header, page_add_order, qemu_version. */
 void cvm_report_put_resolution(const struct cvm_report *report, struct cvm_json_builder *b);
 

@@ -28,29 +28,6 @@ static const struct cvm_json_field record_fields[] = {
 
 /* --- the directory --- */
 
-/* As `mkdir -p`. */
-static bool make_directories(const char *path, struct cvm_error *err)
-{
-    cvm_autofree char *copy = strdup(path);
-    if (copy == NULL) {
-        return cvm_fail_nomem(err, path, strlen(path));
-    }
-    for (char *p = copy + 1;; p++) {
-        if (*p != '/' && *p != '\0') {
-            continue;
-        }
-        char kept = *p;
-        *p = '\0';
-        if (mkdir(copy, 0711) != 0 && errno != EEXIST) {
-            return cvm_fail_errno(err, errno, "create directory '%s'", copy);
-        }
-        *p = kept;
-        if (kept == '\0') {
-            return true;
-        }
-    }
-}
-
 bool cvm_store_open(const char *path, bool create, struct cvm_store *out, struct cvm_error *err)
 {
     *out = (struct cvm_store){ .fd = -1 };
@@ -59,7 +36,7 @@ bool cvm_store_open(const char *path, bool create, struct cvm_store *out, struct
         guests = NULL;
         return cvm_fail_nomem(err, path, strlen(path));
     }
-    if (create && !make_directories(guests, err)) {
+    if (create && !cvm_dir_make(guests, 0711, err)) {
         return cvm_context(err, "state directory");
     }
     out->path = realpath(guests, NULL);
@@ -131,24 +108,6 @@ void cvm_vm_close(struct cvm_vm *vm)
     *vm = (struct cvm_vm)CVM_VM_NONE;
 }
 
-static void close_directory(DIR **slot)
-{
-    if (*slot != NULL) {
-        closedir(*slot);
-    }
-}
-
-/* A second handle on a directory, from its start. */
-static DIR *read_directory(int fd)
-{
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    if (dir == NULL && copy >= 0) {
-        close(copy);
-    }
-    return dir;
-}
-
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -173,8 +132,8 @@ bool cvm_store_list(const struct cvm_store *s, struct cvm_names *out, struct cvm
 {
     CVM_CLEANUP(cvm_names_free)
     struct cvm_names names = { 0 };
-    CVM_CLEANUP(close_directory)
-    DIR *dir = read_directory(s->fd);
+    CVM_CLEANUP(cvm_dir_stop_at)
+    DIR *dir = cvm_dir_read(s->fd);
     if (dir == NULL) {
         return cvm_fail_errno(err, errno, "read directory '%s'", s->path);
     }
@@ -209,8 +168,8 @@ void cvm_names_free(struct cvm_names *names)
 static bool empty_directory(int fd, unsigned depth, struct cvm_error *err)
 {
     enum { MAX_DEPTH = 64 };
-    CVM_CLEANUP(close_directory)
-    DIR *dir = read_directory(fd);
+    CVM_CLEANUP(cvm_dir_stop_at)
+    DIR *dir = cvm_dir_read(fd);
     if (dir == NULL || depth == MAX_DEPTH) {
         return cvm_fail_errno(err, dir == NULL ? errno : ELOOP, "read directory");
     }
@@ -343,8 +302,8 @@ static bool is_abandoned(const struct cvm_store *s, const char *name)
  */
 static void sweep(const struct cvm_store *s)
 {
-    CVM_CLEANUP(close_directory)
-    DIR *dir = read_directory(s->fd);
+    CVM_CLEANUP(cvm_dir_stop_at)
+    DIR *dir = cvm_dir_read(s->fd);
     for (const struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         const char *name = entry->d_name;
         bool leftover = name[0] == '.' && (has_suffix(name, ".new") ||

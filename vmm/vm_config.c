@@ -60,6 +60,21 @@ bool cvm_vm_config_decode_strict(const struct json_object *object, struct cvm_vm
     return cvm_json_decode(object, vm_config_fields, CVM_JSON_REJECT_UNKNOWN, out, err);
 }
 
+const struct cvm_json_field *cvm_vm_config_fields(void)
+{
+    return vm_config_fields;
+}
+
+void cvm_vm_config_overlay(const struct cvm_vm_config *said, struct cvm_vm_config *config)
+{
+    for (const struct cvm_json_field *f = vm_config_fields; f->key != NULL; f++) {
+        const void *from = (const char *)said + f->offset;
+        if (cvm_json_is_set(f->kind, from)) {
+            memcpy((char *)config + f->offset, from, cvm_json_value_size(f->kind));
+        }
+    }
+}
+
 /* --- tdx_measurement --- */
 
 struct measurement_text {

@@ -57,6 +57,12 @@ CVM_MUST_CHECK bool cvm_vm_config_decode(const struct json_object *object,
 CVM_MUST_CHECK bool cvm_vm_config_decode_strict(const struct json_object *object,
                                                 struct cvm_vm_config *out, struct cvm_error *err);
 
+/* The rows of all keys, in the order of docs/vm-config.md; the last has a NULL key. */
+const struct cvm_json_field *cvm_vm_config_fields(void);
+
+/* Copies what `said` says over what `config` says, key by key. */
+void cvm_vm_config_overlay(const struct cvm_vm_config *said, struct cvm_vm_config *config);
+
 /* What a vm_config carries of an image's compact measurement. */
 struct cvm_tdx_measurement {
     struct cvm_buf checksum_file; /* sha256sum.txt */

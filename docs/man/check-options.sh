@@ -54,17 +54,19 @@ table_options() {
 }
 
 check_command() { # command
-    local page option
+    local page option text
     page=$(page_of "$1")
     if [ ! -f "$here/$page" ]; then
         fail "cvm $1: there is no $page"
         return
     fi
+    text=$(page_text "$page") # not through a pipe: grep -q goes before a long page was written
     while read -r option; do
-        page_text "$page" | grep -qE -- "(^|[^a-z0-9-])$option([^a-z0-9-]|\$)" ||
+        grep -qE -- "(^|[^a-z0-9-])$option([^a-z0-9-]|\$)" <<<"$text" ||
             fail "cvm $1: $option is not in $page"
     done < <(help_of "$1" | table_options)
-    page_text cvm.1 | sed -n '/^.SH COMMANDS/,/^.SH OPTIONS/p' | grep -qwF -- "$1" ||
+    text=$(page_text cvm.1 | sed -n '/^.SH COMMANDS/,/^.SH OPTIONS/p')
+    grep -qwF -- "$1" <<<"$text" ||
         fail "cvm $1 is not in cvm.1"
 }
 

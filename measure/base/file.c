@@ -14,6 +14,48 @@ bool cvm_dir_open(const char *path, int *fd, struct cvm_error *err)
     return *fd >= 0 ? true : cvm_fail_errno(err, errno, "open directory '%s'", path);
 }
 
+bool cvm_dir_make(const char *path, mode_t mode, struct cvm_error *err)
+{
+    cvm_autofree char *copy = strdup(path);
+    if (copy == NULL) {
+        return cvm_fail_nomem(err, path, strlen(path));
+    }
+    if (*copy == '\0') {
+        return cvm_fail_errno(err, ENOENT, "create directory ''");
+    }
+    for (char *p = copy + 1;; p++) {
+        if (*p != '/' && *p != '\0') {
+            continue;
+        }
+        char kept = *p;
+        *p = '\0';
+        if (mkdir(copy, mode) != 0 && errno != EEXIST) {
+            return cvm_fail_errno(err, errno, "create directory '%s'", copy);
+        }
+        *p = kept;
+        if (kept == '\0') {
+            return true;
+        }
+    }
+}
+
+DIR *cvm_dir_read(int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    if (dir == NULL && copy >= 0) {
+        close(copy);
+    }
+    return dir;
+}
+
+void cvm_dir_stop_at(DIR **slot)
+{
+    if (*slot != NULL) {
+        closedir(*slot);
+    }
+}
+
 /* Takes ownership of *fd: hands it on when it is a regular file, else closes it. */
 static bool only_regular(int opened, const char *name, int *fd, struct cvm_error *err)
 {
@@ -84,6 +126,13 @@ bool cvm_file_id_equal(const struct cvm_file_id *a, const struct cvm_file_id *b)
 {
     return a->device == b->device && a->inode == b->inode && a->size == b->size &&
            a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
+bool cvm_file_settle(int fd, const char *name, struct cvm_error *err)
+{
+    unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    return sync_file_range(fd, 0, 0, all) == 0 ? true
+                                               : cvm_fail_errno(err, errno, "write out '%s'", name);
 }
 
 bool cvm_file_read_at(int fd, const char *name, void *buffer, size_t size, uint64_t offset,

@@ -12,6 +12,7 @@
 #include "measure/base/buf.h"
 #include "measure/base/error.h"
 
+#include <dirent.h>
 #include <sys/types.h>
 
 /* What a file was when it was looked at; two equal values mean nobody changed it since. */
@@ -26,6 +27,13 @@ struct cvm_file_id {
 /* Opens a directory for the functions below. */
 CVM_MUST_CHECK bool cvm_dir_open(const char *path, int *fd, struct cvm_error *err);
 
+/* Makes a directory and its parents, as `mkdir -p`; those that exist stay as they are. */
+CVM_MUST_CHECK bool cvm_dir_make(const char *path, mode_t mode, struct cvm_error *err);
+
+/* A second handle on an open directory, for readdir() from its start; NULL with errno. */
+DIR *cvm_dir_read(int fd);
+void cvm_dir_stop_at(DIR **slot);
+
 /*
  * Opens a regular file for reading. Links are followed, but neither they nor ".." may lead
  * out of dir_fd, and name must be relative (openat2 with RESOLVE_BENEATH).
@@ -39,6 +47,12 @@ CVM_MUST_CHECK bool cvm_file_open(const char *path, int *fd, struct cvm_error *e
 CVM_MUST_CHECK bool cvm_file_identify(int fd, const char *name, struct cvm_file_id *out,
                                       struct cvm_error *err);
 bool cvm_file_id_equal(const struct cvm_file_id *a, const struct cvm_file_id *b);
+
+/*
+ * Has dirty pages written out. Whoever mapped the file for writing before is then stamped at
+ * its next store, so that cvm_file_identify() notices it; not on tmpfs, which never does.
+ */
+CVM_MUST_CHECK bool cvm_file_settle(int fd, const char *name, struct cvm_error *err);
 
 /*
  * Reads up to size bytes at an offset; *got is 0 at the end of the file only.

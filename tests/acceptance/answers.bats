@@ -7,6 +7,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
     work=$(mktemp -d)
+    export CVM_STATE_DIR=$work/state
     jq -r .vm_config_text "$VECTORS/hw/tdx-lite-2cpu-2g.json" >"$work/vm_config.json"
 }
 

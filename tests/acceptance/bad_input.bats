@@ -6,6 +6,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
     work=$(mktemp -d)
+    export CVM_STATE_DIR=$work/state
 }
 
 teardown() {

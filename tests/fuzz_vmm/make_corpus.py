@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fuzz_vmm/corpus: for each document valid samples, and samples with a known defect.
+"""Writes tests/fuzz_vmm/corpus: for each format valid samples, and samples with a known defect.
 
     make_corpus.py
 
@@ -7,8 +7,10 @@ It replaces the samples of the same names. What libFuzzer finds is added by hand
 says what it is. The captured vm_config is the one of tests/vectors/hw.
 """
 
+import hashlib
 import json
 import pathlib
+import struct
 
 HERE = pathlib.Path(__file__).resolve().parent
 VECTOR = HERE.parent / "vectors/hw/tdx-lite-2cpu-2g.json"
@@ -145,13 +147,94 @@ def vm_config_samples():
     return samples
 
 
+def matrix_samples():
+    good = {"cpu_count": [1, 2, 4], "memory_size": ["2G", 4 << 30], "qemu_version": "9.2.1"}
+    node = {"cpu_count": 1, "memory_size": 1 << 30}
+    return {
+        "valid": changed(good),
+        "valid-none": "{}",
+        "valid-null": changed(good, pic=[None, True, False], smm=None),
+        "valid-all-kinds": changed(good, numa_nodes=[[], [node]], hugepages=[True, False],
+                                   ovmf_variant=["pre202505", "stable202505"], num_gpus=[0, 8]),
+        "valid-nodes": changed(good, numa_nodes=[node, node]),
+        "nodes-mixed": changed(good, numa_nodes=[[node], node]),
+        "nodes-list-in-list": changed(good, numa_nodes=[[[node]]]),
+        "list-empty": changed(good, num_nics=[]),
+        "list-in-list": changed(good, cpu_count=[[1]]),
+        "value-object": changed(good, cpu_count={"from": 1, "to": 8}),
+        "value-zero": changed(good, cpu_count=[1, 0]),
+        "value-text": changed(good, cpu_count=["1"]),
+        "no-machine-key": changed(good, image=["a", "b"]),
+        "shapes-too-many": json.dumps({key: list(range(1, 300)) for key in (
+            "cpu_count", "memory_size", "num_nics")}),
+        "shapes-overflow": json.dumps({key: list(range(1, 200)) for key in (
+            "cpu_count", "memory_size", "num_nics", "num_gpus", "num_nvswitches",
+            "pci_hole64_size", "cpu_signature", "cpu_features_edx")}),
+    }
+
+
+def digest_record(ranges=((0x800000, 0x6000), (0x809000, 0x2000)), td_hob=0x809000, flag=1,
+                  kernels=((0, 0x7FFD0000), (1, 0)), count=None, num_ranges=None, tail=b""):
+    """What stands in a cache entry between the program and the digest."""
+    body = bytes(32)
+    for i in range(3):
+        body += struct.pack("<QQQqq", 1, 2 + i, 1000 * i, 10 + i, -1)
+    body += b"".join(bytes([0x20 + i]) * 32 for i in range(3)) + b"\x30" * 48
+    body += bytes([flag])
+    body += struct.pack("<QI", td_hob, len(ranges) if num_ranges is None else num_ranges)
+    body += b"".join(struct.pack("<QQ", *r) for r in ranges)
+    body += b"\x40" * 48 + b"\x01" + b"\x50" * 48 + b"\x00" + bytes(48)
+    body += b"\x01" + struct.pack("<HBHI", 0x20F, 1, 0x3F, 0x7FFFFFFF)
+    body += struct.pack("<I", len(kernels) if count is None else count)
+    body += b"".join(struct.pack("<BI", *k) + bytes([i & 0xFF]) * 48 for i, k in enumerate(kernels))
+    return body + tail
+
+
+def digest_record_samples():
+    good = digest_record()
+    many = tuple((0, 0x1000 * i) for i in range(64))
+    entry = b"cvm-dgst" + struct.pack("<IH", 3, 4) + b"fuzz" + good
+    older = b"cvm-dgst" + struct.pack("<I", 2) + entry[12:]
+    return {
+        "valid": good,
+        "valid-entry": entry + hashlib.sha256(entry).digest(),
+        "valid-64-kernels": digest_record(kernels=many),
+        "valid-no-kernels": digest_record(kernels=()),
+        "empty": b"",
+        "head-only": entry[:12],
+        "format-2": older + hashlib.sha256(older).digest(),
+        "digest-wrong": entry + bytes(32),
+        "program-too-long": entry[:12] + b"\xff\xff" + entry[14:],
+        "flag-2": digest_record(flag=2),
+        "ranges-33": digest_record(num_ranges=33),
+        "ranges-huge": digest_record(num_ranges=0xFFFFFFFF),
+        "ranges-none": digest_record(ranges=()),
+        "ranges-overlap": digest_record(ranges=((0x800000, 0xA000), (0x809000, 0x2000))),
+        "ranges-wrap": digest_record(ranges=((0x809000, 0xFFFFFFFFFFFFF000),)),
+        "hob-elsewhere": digest_record(td_hob=0x1000),
+        "kernels-65": digest_record(kernels=many + ((0, 0x40000),)),
+        "kernels-huge": digest_record(count=0xFFFFFFFF),
+        "kernels-cut": digest_record(count=3),
+        "kernel-twice": digest_record(kernels=((0, 1), (0, 1))),
+        "kernel-kind-2": digest_record(kernels=((2, 0),)),
+        "trailing": digest_record(tail=b"\0"),
+        "truncated": good[:-1],
+        "truncated-in-ranges": good[:32 + 120 + 96 + 48 + 1 + 12 + 20],
+    }
+
+
 def main():
-    corpora = {"metadata": metadata_samples(), "request": request_samples(),
-               "vm_config": vm_config_samples()}
+    corpora = {
+        "metadata": {**BROKEN, **metadata_samples()},
+        "request": {**BROKEN, **request_samples()},
+        "vm_config": {**BROKEN, **vm_config_samples()},
+        "matrix": {**BROKEN, **matrix_samples()},
+        "digest_record": digest_record_samples(),
+    }
     for name, samples in corpora.items():
         directory = HERE / "corpus" / name
         directory.mkdir(parents=True, exist_ok=True)
-        for sample, data in {**BROKEN, **samples}.items():
+        for sample, data in samples.items():
             raw = data if isinstance(data, bytes) else data.encode()
             (directory / sample).write_bytes(raw)
 

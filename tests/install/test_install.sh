@@ -33,7 +33,7 @@ name() { jq -r ".$1" "$bundle/metadata.json"; }
 arguments=("$bundle/$(name bios)" "$bundle/$(name kernel)" "$bundle/$(name initrd)"
     "$(name cmdline)" pre202505 9.2.1 2 4096)
 
-want=$("$cvm" measure --image "$bundle" --cpus 2 --memory 4G --qemu-version 9.2.1 \
+want=$("$cvm" measure --no-cache --image "$bundle" --cpus 2 --memory 4G --qemu-version 9.2.1 \
     --ovmf-variant pre202505 --rootfs-device virtio-blk 2>/dev/null | head -n 4)
 for program in shared static; do
     got=$(LD_LIBRARY_PATH=$libdir "$work/$program" "${arguments[@]}")

@@ -106,7 +106,7 @@ check_libraries() {
     check_owner openssl_error.h 'openssl_error[.]h$' '^measure/base/(hash|sign)[.]c$'
     check_owner libcbor '^cbor([.]h|/)' '^measure/compact[.]c$'
     check_owner json-c '^json-c/' '^vmm/json[.]c$'
-    check_owner libvirt '^libvirt/' '^vmm/hypervisor[.]c$'
+    check_owner libvirt '^libvirt/' '^vmm/(hypervisor|libvirt_calls)[.]c$'
     check_single_owner libxml2 '^libxml/'
     check_single_owner libuuid '^uuid/'
     check_single_owner libarchive '^archive'

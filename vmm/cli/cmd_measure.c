@@ -1,10 +1,11 @@
 /*
  * cvm measure: expected MRTD and RTMR0 to RTMR2.
  */
-#include "measure/base/hex.h"
+#include "vmm/bundle_facts.h"
 #include "vmm/cli/commands.h"
-#include "vmm/launch_plan.h"
-#include "vmm/measure_bundle.h"
+#include "vmm/cli/measure_matrix.h"
+#include "vmm/measure_base.h"
+#include "vmm/report.h"
 
 struct measure_args {
     const char *image;
@@ -12,6 +13,8 @@ struct measure_args {
     const char *ovmf_variant;
     const char *page_add_order;
     const char *kernel_header;
+    const char *matrix;
+    bool no_cache;
     struct cvm_vm_config config; /* what options say of the machine */
 };
 
@@ -37,190 +40,55 @@ static const struct cli_option measure_options[] = {
     { "ovmf-variant",       0,  CLI_STRING, FIELD(ovmf_variant), "NAME", "firmware layout, instead of what the image says" },
     { "page-add-order",     0,  CLI_STRING, FIELD(page_add_order), "ORDER", "single-pass or two-pass (default by version)" },
     { "kernel-header",      0,  CLI_STRING, FIELD(kernel_header), "KIND", "rewritten or as-is (default by image and version)" },
+    { "matrix",             0,  CLI_STRING, FIELD(matrix), "FILE", "measure every machine of a JSON file: one line of JSON each" },
+    { "no-cache",           0,  CLI_FLAG,   FIELD(no_cache), NULL, "read every file, and keep nothing" },
     { 0 },
 };
 /* clang-format on */
 
 /* One measurement on its way. */
 struct work {
-    const struct measure_args *args;
     struct cvm_host host;
-    struct cvm_bundle bundle;
-    bool has_bundle;
-    struct json_object *document; /* the vm_config that was given */
-    struct cvm_vm_config config;
-    char os_image_hash[65];
-    char emulator_version[20];
-    struct cvm_tdx_measurement carried;
+    struct cvm_measure_base base;
     struct cvm_machine machine;
     struct cvm_resolution resolution;
     struct cvm_expectation expectation;
-    struct cvm_warnings warnings;
 };
 
 static void free_work(struct work *w)
 {
+    cvm_measure_base_free(&w->base);
     cvm_host_free(&w->host);
-    cvm_bundle_free(&w->bundle);
-    cvm_json_free(w->document);
-    cvm_tdx_measurement_free(&w->carried);
-    cvm_warnings_free(&w->warnings);
 }
 
-/* Options win over the file, field by field. */
-static void apply_options(const struct cvm_vm_config *said, struct cvm_vm_config *config)
+static bool measure(const struct measure_args *args, struct work *w, struct cvm_error *err)
 {
-    for (const struct cli_option *o = measure_options; o->name != NULL; o++) {
-        if (o->offset < FIELD(config)) {
-            continue;
-        }
-        size_t at = o->offset - FIELD(config);
-        const char *from = (const char *)said + at;
-        char *to = (char *)config + at;
-        const char *text;
-        if (o->kind == CLI_STRING) {
-            memcpy(&text, from, sizeof text);
-            if (text != NULL) {
-                memcpy(to, &text, sizeof text);
-            }
-        } else if (o->kind == CLI_ON_OFF ? ((const struct cvm_opt_bool *)(const void *)from)->set
-                                         : ((const struct cvm_opt_u64 *)(const void *)from)->set) {
-            memcpy(to, from,
-                   o->kind == CLI_ON_OFF ? sizeof(struct cvm_opt_bool)
-                                         : sizeof(struct cvm_opt_u64));
-        }
+    const struct cvm_measure_base *base = &w->base;
+    cvm_autobundlefacts struct cvm_bundle_facts facts = { 0 };
+    if (!base->has_bundle) {
+        return cvm_measure_compact(&w->machine, &base->carried.compact, &w->expectation, err);
     }
-}
-
-/* The version: an option, the vm_config, or the emulator that was named. Never a guess. */
-static bool find_qemu_version(const struct cli *cli, struct work *w, struct cvm_error *err)
-{
-    struct cvm_qemu_version v;
-    w->resolution.qemu_version_source =
-        w->args->config.qemu_version != NULL ? "option" : "vm_config";
-    if (w->config.qemu_version != NULL || cli->host.emulator == NULL) {
-        return true;
-    }
-    if (!cvm_emulator_version(cli->host.emulator, &v, err)) {
+    if (!cvm_bundle_facts_open(&base->bundle, args->no_cache ? NULL : w->host.state_dir,
+                               cli_progress(), &facts, err) ||
+        !cvm_bundle_facts_complete(&facts, &w->machine, err)) {
         return false;
     }
-    snprintf(w->emulator_version, sizeof w->emulator_version, "%u.%u.%u", v.major, v.minor,
-             v.micro);
-    w->config.qemu_version = w->emulator_version;
-    w->resolution.qemu_version_source = "emulator";
-    return true;
-}
-
-static bool open_bundle(struct work *w, struct cvm_error *err)
-{
-    cvm_autofree char *path = NULL;
-    if (!cvm_bundle_path(&w->host, w->args->image, &path, err) ||
-        !cvm_bundle_open(path, &w->bundle, err)) {
-        return false;
-    }
-    w->has_bundle = true;
-    if (!w->bundle.has_hash) {
-        cvm_warn(&w->warnings,
-                 "image '%s' has no sha256sum.txt: its os_image_hash is unknown and "
-                 "its files were not verified",
-                 w->bundle.name);
-        return true;
-    }
-    cvm_hex_encode(w->bundle.os_image_hash.bytes, sizeof w->bundle.os_image_hash.bytes,
-                   w->os_image_hash);
-    const char *declared = w->config.os_image_hash;
-    if (declared != NULL && strcmp(declared, w->os_image_hash) != 0) {
-        return cvm_fail(err, CVM_ERR_MISMATCH,
-                        "the vm_config declares os_image_hash %s, image '%s' has %s", declared,
-                        w->bundle.name, w->os_image_hash);
-    }
-    return true;
-}
-
-/* What a bundle says where the declaration is silent. */
-static void complete_from_bundle(struct work *w)
-{
-    if (w->config.rootfs_device == NULL && w->args->vm_config == NULL) {
-        w->config.rootfs_device = cvm_bundle_rootfs_device(&w->bundle);
-    }
-    if (w->config.image == NULL) {
-        w->config.image = w->bundle.name;
-    }
-    if (w->config.os_image_hash == NULL && w->bundle.has_hash) {
-        w->config.os_image_hash = w->os_image_hash;
-    }
-}
-
-static bool load(const struct cli *cli, struct work *w, struct cvm_error *err)
-{
-    const struct measure_args *args = w->args;
-    if (args->vm_config != NULL) {
-        if (!cvm_json_load(args->vm_config, &w->document, err)) {
-            return false;
-        }
-        if (!cvm_vm_config_decode(w->document, &w->config, err)) {
-            return cvm_context(err, "vm_config '%s'", args->vm_config);
-        }
-    }
-    apply_options(&args->config, &w->config);
-    if (args->image != NULL && !open_bundle(w, err)) {
-        return false;
-    }
-    if (w->has_bundle) {
-        complete_from_bundle(w);
-    }
-    if (w->config.tdx_measurement != NULL &&
-        !cvm_tdx_measurement_decode(&w->config, &w->carried, err)) {
-        return cvm_context(err, "vm_config '%s'", args->vm_config);
-    }
-    if (!w->has_bundle && w->config.tdx_measurement == NULL) {
-        return cvm_fail(err, CVM_ERR_USAGE,
-                        "nothing to measure: give --image, or a --vm-config that carries "
-                        "tdx_measurement");
-    }
-    return find_qemu_version(cli, w, err);
-}
-
-static bool fill(struct work *w, struct cvm_error *err)
-{
-    const struct cvm_measure_evidence evidence = {
-        .bundle = w->has_bundle ? &w->bundle : NULL,
-        .compact = w->config.tdx_measurement != NULL ? &w->carried.compact : NULL,
-        .declared = true,
-        .variant_option = w->args->ovmf_variant,
-        .page_add_order_option = w->args->page_add_order,
-        .kernel_header_option = w->args->kernel_header,
-    };
-    return cvm_machine_fill_platform(&w->config, &w->machine, err) &&
-           cvm_machine_fill_firmware(&w->config, &evidence, &w->machine, &w->resolution,
-                                     &w->warnings, err);
-}
-
-static bool measure(struct work *w, struct cvm_error *err)
-{
-    cvm_autocontents struct cvm_bundle_contents contents = { 0 };
-    if (!w->has_bundle) {
-        return cvm_measure_compact(&w->machine, &w->carried.compact, &w->expectation, err);
-    }
-    if (!cvm_bundle_read_verified(&w->bundle,
-                                  w->bundle.has_hash ? CVM_VERIFY_MEASURED : CVM_VERIFY_NOTHING,
-                                  cli_progress(), &contents, err)) {
-        return false;
-    }
-    return cvm_measure_image(&w->machine, &contents.image, &w->expectation, err) ||
-           cvm_context(err, "image '%s'", w->bundle.path);
+    cvm_bundle_facts_keep(&facts);
+    return image_facts_measure(&facts.record.facts, &w->machine, base->bundle.metadata.cmdline,
+                               &w->expectation, err) ||
+           cvm_context(err, "image '%s'", base->bundle.path);
 }
 
 /* The vm_config as measured: the one that was given, or the one that the options come to. */
 static bool take_vm_config(const struct work *w, struct json_object **out, struct cvm_error *err)
 {
-    if (w->document != NULL) {
-        *out = cvm_json_share(w->document);
+    if (w->base.document != NULL) {
+        *out = cvm_json_share(w->base.document);
         return true;
     }
     cvm_autobuilder struct cvm_json_builder b = { 0 };
     cvm_json_begin_object(&b, NULL);
-    cvm_vm_config_put(&w->machine, &w->config, &b);
+    cvm_vm_config_put(&w->machine, &w->base.config, &b);
     cvm_json_end(&b);
     return cvm_json_take(&b, out, err);
 }
@@ -237,11 +105,11 @@ static bool answer(const struct cli *cli, const struct work *w, struct cvm_error
         .machine = &w->machine,
         .resolution = &w->resolution,
         .expectation = &w->expectation,
-        .os_image_hash = w->config.os_image_hash,
+        .os_image_hash = w->base.config.os_image_hash,
         .vm_config = vm_config,
-        .warnings = &w->warnings,
+        .warnings = &w->base.warnings,
     };
-    cli_warn(cli, &w->warnings);
+    cli_warn(cli, &w->base.warnings);
     if (!cli->json) {
         cvm_report_print(&report, &text);
         return cvm_buf_finish(&text, "answer", err) && cli_print(&text, err);
@@ -254,13 +122,31 @@ static bool answer(const struct cli *cli, const struct work *w, struct cvm_error
 
 static bool run_measure(const struct cli *cli, const void *data, struct cvm_error *err)
 {
+    const struct measure_args *args = data;
+    const struct cvm_measure_request request = {
+        .image = args->image,
+        .vm_config = args->vm_config,
+        .ovmf_variant = args->ovmf_variant,
+        .page_add_order = args->page_add_order,
+        .kernel_header = args->kernel_header,
+        .config = args->config,
+    };
     CVM_CLEANUP(free_work)
-    struct work w = { .args = data, .bundle = CVM_BUNDLE_NONE };
-    if (!cvm_host_load(&cli->host, &w.host, err) || !load(cli, &w, err) || !fill(&w, err) ||
-        !measure(&w, err)) {
+    struct work w = { .base = CVM_MEASURE_BASE_NONE };
+    if (!cvm_host_load(&cli->host, &w.host, err) ||
+        !cvm_measure_base_load(&request, &w.host, cli->host.emulator, &w.base, err)) {
         return false;
     }
-    cvm_report_warn(&w.expectation, &w.machine, &w.warnings);
+    if (args->matrix != NULL) {
+        return cli_measure_matrix(args->matrix, &w.base, args->no_cache ? NULL : w.host.state_dir,
+                                  err);
+    }
+    if (!cvm_measure_base_fill(&w.base, &w.base.config, &w.machine, &w.resolution, &w.base.warnings,
+                               err) ||
+        !measure(args, &w, err)) {
+        return false;
+    }
+    cvm_report_warn(&w.expectation, &w.machine, &w.base.warnings);
     return answer(cli, &w, err);
 }
 

@@ -373,6 +373,37 @@ static void test_write_survives_a_leftover(void **state)
     assert_content("in/plain", "whole");
 }
 
+static void test_make_directories(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    struct stat st;
+    char path[4096];
+    must(cvm_dir_make("in/a/b/c", 0750, &err), &err);
+    must(cvm_dir_make("in/a/b/c", 0700, &err), &err);
+    must(cvm_dir_make("in//a/b/d/", 0700, &err), &err);
+    assert_int_equal(stat("in/a/b/c", &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0750);
+    assert_non_null(getcwd(path, sizeof path - 8));
+    must(cvm_dir_make(strcat(path, "/in/e/f"), 0755, &err), &err);
+    assert_int_equal(stat("in/e/f", &st), 0);
+    assert_false(cvm_dir_make("in/plain/x", 0755, &err));
+    assert_error(&err, CVM_ERR_SYSTEM, "create directory 'in/plain/x': Not a directory");
+    assert_false(cvm_dir_make("", 0755, &err));
+    assert_error(&err, CVM_ERR_SYSTEM, "create directory ''");
+}
+
+static void test_settle(void **state)
+{
+    const struct place *p = *state;
+    struct cvm_error err = { 0 };
+    cvm_autoclose int fd = -1;
+    must(cvm_file_open_beneath(p->dir, "plain", &fd, &err), &err);
+    must(cvm_file_settle(fd, "plain", &err), &err);
+    assert_false(cvm_file_settle(-1, "plain", &err));
+    assert_error(&err, CVM_ERR_SYSTEM, "write out 'plain'");
+}
+
 static bool read_and_append(struct cvm_error *err)
 {
     cvm_autobuf struct cvm_buf got = { 0 };
@@ -407,6 +438,8 @@ int main(void)
         TEST(test_write_over_what_cannot_be_replaced),
         TEST(test_write_refuses_long_names),
         TEST(test_write_survives_a_leftover),
+        TEST(test_make_directories),
+        TEST(test_settle),
         TEST(test_each_allocation_failing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

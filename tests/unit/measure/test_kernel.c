@@ -8,11 +8,24 @@
 /* As many bytes of the header as are looked at. */
 enum { HEADER_END = 0x238 };
 
+static bool rewrite_bytes(uint8_t *kernel, size_t size, uint64_t memory_size, const char *cmdline,
+                          uint64_t initrd_size, struct cvm_error *err)
+{
+    const struct cvm_machine machine = { .memory_size = memory_size };
+    struct kernel_setup setup;
+    uint32_t address;
+    if (!kernel_read_setup((struct cvm_bytes){ kernel, size }, &setup, err) ||
+        !kernel_place_initrd(&setup, &machine, cmdline, initrd_size, &address, err)) {
+        return false;
+    }
+    kernel_rewrite_header(kernel, &setup, initrd_size, address);
+    return true;
+}
+
 static bool rewrite(struct cvm_buf *kernel, uint64_t memory_size, const char *cmdline,
                     uint64_t initrd_size, struct cvm_error *err)
 {
-    const struct cvm_machine machine = { .memory_size = memory_size };
-    return kernel_rewrite_header(kernel->data, kernel->len, &machine, cmdline, initrd_size, err);
+    return rewrite_bytes(kernel->data, kernel->len, memory_size, cmdline, initrd_size, err);
 }
 
 static void store(struct cvm_buf *b, size_t at, const char *bytes, size_t count)
@@ -213,12 +226,11 @@ static void no_setup_header(void **state)
 static void too_short_at_every_length(void **state)
 {
     (void)state;
-    const struct cvm_machine machine = { .memory_size = 2 * GIB };
     struct cvm_error err = { 0 };
     struct cvm_buf kernel = kernel_build(&kernel_modern);
     for (size_t n = 0; n <= HEADER_END; n++) {
         uint8_t *copy = exact_copy(kernel.data, n);
-        bool ok = kernel_rewrite_header(copy, n, &machine, "", 0x1000, &err);
+        bool ok = rewrite_bytes(copy, n, 2 * GIB, "", 0x1000, &err);
         assert_int_equal(ok, n == HEADER_END);
         if (!ok) {
             assert_error(&err, CVM_ERR_MALFORMED, "Linux setup header: ");

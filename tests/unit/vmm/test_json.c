@@ -532,6 +532,55 @@ static void test_a_document_is_built(void **state)
 }
 
 /* A part of another document is shared with it, and outlives it. */
+/* What a row decoded is written as it stands; what is not set, as null. */
+static void test_values_by_their_kind(void **state)
+{
+    (void)state;
+    static const char document[] = "{\"text\":\"x\",\"flag\":false,\"number\":7,\"size\":1024,"
+                                   "\"list\":[1,{\"a\":null}],\"none\":null}";
+    union {
+        const char *text;
+        struct cvm_opt_bool flag;
+        struct cvm_opt_u64 number;
+        struct json_object *json;
+    } slot;
+    static const struct cvm_json_field rows[] = {
+        { "text", CVM_JSON_STRING }, { "flag", CVM_JSON_BOOL },  { "number", CVM_JSON_NUMBER },
+        { "size", CVM_JSON_SIZE },   { "list", CVM_JSON_ARRAY }, { "none", CVM_JSON_ANY },
+    };
+    struct cvm_error err = { 0 };
+    cvm_autojson struct json_object *o = NULL;
+    cvm_autobuf struct cvm_buf text = { 0 };
+    cvm_autobuilder struct cvm_json_builder b = { 0 };
+    struct {
+        struct json_object *values[6];
+    } raw = { { NULL } };
+    struct cvm_json_field any[7] = { { 0 } };
+    must(cvm_json_parse("it", (struct cvm_bytes){ (const uint8_t *)document, strlen(document) }, &o,
+                        &err),
+         &err);
+    for (size_t i = 0; i < 6; i++) {
+        any[i] = (struct cvm_json_field){ rows[i].key, CVM_JSON_ANY, i * sizeof(void *) };
+    }
+    must(cvm_json_decode(o, any, CVM_JSON_REJECT_UNKNOWN, &raw, &err), &err);
+    cvm_json_begin_object(&b, NULL);
+    for (size_t i = 0; i < 6; i++) {
+        memset(&slot, 0, sizeof slot);
+        assert_false(cvm_json_is_set(rows[i].kind, &slot));
+        if (raw.values[i] != NULL) {
+            must(cvm_json_decode_value(&rows[i], raw.values[i], &slot, &err), &err);
+            assert_true(cvm_json_is_set(rows[i].kind, &slot));
+        }
+        assert_true(cvm_json_value_size(rows[i].kind) <= sizeof slot);
+        cvm_json_put_value(&b, rows[i].key, rows[i].kind, &slot);
+    }
+    cvm_json_end(&b);
+    must(cvm_json_finish(&b, CVM_JSON_ONE_LINE, &text, &err), &err);
+    assert_bytes(text.data, text.len, document, strlen(document));
+    assert_false(cvm_json_decode_value(&rows[2], raw.values[0], &slot, &err));
+    assert_error(&err, CVM_ERR_MALFORMED, "key 'number' is not a whole number");
+}
+
 static void test_sharing(void **state)
 {
     struct cvm_error err = { 0 };
@@ -663,6 +712,7 @@ int main(void)
         cmocka_unit_test(test_required_keys),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_a_document_is_built),
+        cmocka_unit_test(test_values_by_their_kind),
         cmocka_unit_test(test_sharing),
         cmocka_unit_test(test_misuse_is_sticky),
         cmocka_unit_test(test_out_of_memory),
