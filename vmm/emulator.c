@@ -42,11 +42,22 @@ static bool ask_version(struct cvm_emulator *e, unsigned timeout_ms, struct cvm_
     return cvm_qemu_version_parse(e->says, &e->version, err);
 }
 
-bool cvm_emulator_version(const char *path, struct cvm_qemu_version *out, struct cvm_error *err)
+bool cvm_emulator_identify(const char *path, unsigned timeout_ms, struct cvm_emulator *out,
+                           struct cvm_error *err)
 {
     struct cvm_emulator e = { .path = path };
-    if (!ask_version(&e, CVM_EMULATOR_TIMEOUT_MS, err)) {
+    if (!ask_version(&e, timeout_ms, err)) {
         return cvm_context(err, "emulator '%s'", path);
+    }
+    *out = e;
+    return true;
+}
+
+bool cvm_emulator_version(const char *path, struct cvm_qemu_version *out, struct cvm_error *err)
+{
+    struct cvm_emulator e;
+    if (!cvm_emulator_identify(path, CVM_EMULATOR_TIMEOUT_MS, &e, err)) {
+        return false;
     }
     *out = e.version;
     return true;
@@ -111,8 +122,11 @@ bool cvm_emulator_ask(const char *path, unsigned timeout_ms, struct cvm_emulator
 {
     static const char *const words[] = { "-accel", "help" };
     cvm_autobuf struct cvm_buf help = { 0 };
-    struct cvm_emulator e = { .path = path };
-    if (!ask_version(&e, timeout_ms, err) || !capture(path, words, timeout_ms, &help, err)) {
+    struct cvm_emulator e;
+    if (!cvm_emulator_identify(path, timeout_ms, &e, err)) {
+        return false;
+    }
+    if (!capture(path, words, timeout_ms, &help, err)) {
         return cvm_context(err, "emulator '%s'", path);
     }
     e.accelerators = cvm_accelerators_listed((const char *)help.data);

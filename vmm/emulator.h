@@ -34,6 +34,10 @@ enum { CVM_EMULATOR_TIMEOUT_MS = 10000 };
 CVM_MUST_CHECK bool cvm_emulator_version(const char *path, struct cvm_qemu_version *out,
                                          struct cvm_error *err);
 
+/* Asks for its version, within timeout_ms; no accelerators. Errors as above. */
+CVM_MUST_CHECK bool cvm_emulator_identify(const char *path, unsigned timeout_ms,
+                                          struct cvm_emulator *out, struct cvm_error *err);
+
 /* Asks for everything, each answer within timeout_ms. Errors as above. */
 CVM_MUST_CHECK bool cvm_emulator_ask(const char *path, unsigned timeout_ms,
                                      struct cvm_emulator *out, struct cvm_error *err);

@@ -20,6 +20,7 @@ static const struct cvm_json_field host_fields[] = {
     { "qgs_socket",          CVM_JSON_STRING, FIELD(qgs_socket), .max = 107 },
     { "attestation_variant", CVM_JSON_STRING, FIELD(attestation_variant), .max = 16 },
     { "guest_address_bits",  CVM_JSON_NUMBER, FIELD(guest_address_bits), .min = 36, .max = 52 },
+    { "acpi_check",          CVM_JSON_STRING, FIELD(acpi_check), .max = 16 },
     { "run_as",              CVM_JSON_STRING, FIELD(run_as), .min = 1, .max = 128 },
     { "qemu",                CVM_JSON_OBJECT, FIELD(qemu_object) },
     { 0 },
@@ -36,6 +37,7 @@ static bool check_words(const struct cvm_host *h, struct cvm_error *err)
     } rules[] = {
         { "accelerator", FIELD(accelerator), " kvm tcg " },
         { "attestation_variant", FIELD(attestation_variant), " auto legacy lite " },
+        { "acpi_check", FIELD(acpi_check), " off warn require " },
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         const char *word;
@@ -100,6 +102,7 @@ bool cvm_host_load(const struct cvm_host_options *options, struct cvm_host *out,
         choose(options->emulator, "CVM_EMULATOR", out->emulator, "/usr/bin/qemu-system-x86_64");
     out->accelerator = out->accelerator == NULL ? "kvm" : out->accelerator;
     out->attestation_variant = out->attestation_variant == NULL ? "auto" : out->attestation_variant;
+    out->acpi_check = out->acpi_check == NULL ? "warn" : out->acpi_check;
     return true;
 }
 

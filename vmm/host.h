@@ -54,7 +54,8 @@ struct cvm_host {
     const char *qgs_socket;
     const char *attestation_variant; /* auto, legacy, lite */
     struct cvm_opt_u64 guest_address_bits;
-    const char *run_as; /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
+    const char *acpi_check; /* off, warn, require */
+    const char *run_as;     /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
     struct json_object *qemu_object;
     struct cvm_qemu_overrides qemu;
 };

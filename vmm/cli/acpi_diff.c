@@ -138,9 +138,25 @@ static bool put_disassembly(const struct cvm_table_comparison *t, struct cvm_buf
     return true;
 }
 
+/* Where the lengths differ, that is seen first, and what makes them differ lies further on. */
+static void put_table_bytes(const struct cvm_table_comparison *t, struct cvm_buf *out)
+{
+    enum { HEADER = 36 };
+    size_t shorter = t->ours.size < t->theirs.size ? t->ours.size : t->theirs.size;
+    size_t at = HEADER;
+    cli_acpi_put_bytes(t->ours, t->theirs, t->first_difference, out);
+    while (at < shorter && t->ours.data[at] == t->theirs.data[at]) {
+        at++;
+    }
+    if (t->first_difference < HEADER && shorter > HEADER) {
+        cvm_put_format(out, "    behind the header, at 0x%zx:\n", at);
+        cli_acpi_put_bytes(t->ours, t->theirs, at, out);
+    }
+}
+
 void cli_acpi_put_diff(const struct cvm_table_comparison *table, struct cvm_buf *out)
 {
     if (table->state == CVM_TABLE_DIFFERS && !put_disassembly(table, out)) {
-        cli_acpi_put_bytes(table->ours, table->theirs, table->first_difference, out);
+        put_table_bytes(table, out);
     }
 }
