@@ -192,9 +192,19 @@ int cvm_ms_until(uint64_t moment)
 
 /* --- a directory of our own --- */
 
+/* Paths below it are put into commands of other programs, which have quoting rules of their own. */
+static bool is_plain(const char *path)
+{
+    enum { LONGEST = 64 };
+    size_t n = strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-");
+    return path[0] == '/' && path[n] == '\0' && n <= LONGEST;
+}
+
 bool cvm_private_dir_make(struct cvm_private_dir *out, struct cvm_error *err)
 {
-    memcpy(out->path, CVM_PRIVATE_DIR_TEMPLATE, sizeof out->path);
+    const char *parent = getenv("TMPDIR");
+    snprintf(out->path, sizeof out->path, "%s/cvm-XXXXXX",
+             parent != NULL && is_plain(parent) ? parent : "/tmp");
     if (mkdtemp(out->path) == NULL) {
         int why = errno;
         out->path[0] = '\0';

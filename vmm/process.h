@@ -54,15 +54,14 @@ int cvm_ms_until(uint64_t moment);
 
 /* --- a directory of our own --- */
 
-#define CVM_PRIVATE_DIR_TEMPLATE "/tmp/cvm-XXXXXX"
-
 /* A directory that only this user can enter, with what is in it. */
 struct cvm_private_dir {
-    char path[sizeof CVM_PRIVATE_DIR_TEMPLATE]; /* "" where none was made */
+    char path[80]; /* of letters, digits and "/._-"; "" where none was made */
 };
 
 #define cvm_autodir CVM_CLEANUP(cvm_private_dir_delete)
 
+/* Makes one below TMPDIR, or below /tmp where that is long or has other characters. */
 CVM_MUST_CHECK bool cvm_private_dir_make(struct cvm_private_dir *out, struct cvm_error *err);
 
 /* Deletes it with its files and one level of directories; takes { "" } as well. */

@@ -320,7 +320,7 @@ static bool save_landing(struct probing *p, size_t size, struct cvm_buf *data,
 {
     cvm_autobuf struct cvm_buf answer = { 0 };
     char path[sizeof p->dir.path + 8];
-    char command[128];
+    char command[160];
     snprintf(path, sizeof path, "%s/memory", p->dir.path);
     snprintf(command, sizeof command, "pmemsave 0x%x %zu \"%s\"", LANDING, size, path);
     bool ok = cvm_qmp_monitor(&p->qmp, command, &answer, err) &&

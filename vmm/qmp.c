@@ -69,6 +69,13 @@ static bool receive(struct cvm_qmp *q, struct cvm_error *err)
     return cvm_buf_finish(&q->input, "answer", err);
 }
 
+/* What an emulator says is not the user's input. */
+static bool is_no_answer(struct cvm_error *err)
+{
+    err->code = err->code == CVM_ERR_MALFORMED ? CVM_ERR_SYSTEM : err->code;
+    return false;
+}
+
 /* Takes one line out of what was received, parsed. */
 static bool next_message(struct cvm_qmp *q, struct json_object **out, struct cvm_error *err)
 {
@@ -80,7 +87,7 @@ static bool next_message(struct cvm_qmp *q, struct json_object **out, struct cvm
     }
     size_t length = (size_t)(newline - q->input.data);
     if (!cvm_json_parse("QMP", (struct cvm_bytes){ q->input.data, length }, out, err)) {
-        return false;
+        return is_no_answer(err);
     }
     memmove(q->input.data, newline + 1, q->input.len - length - 1);
     q->input.len -= length + 1;
@@ -109,7 +116,7 @@ static bool await_answer(struct cvm_qmp *q, struct json_object **document, struc
         *out = (struct message){ 0 };
         if (!next_message(q, &next, err) ||
             !cvm_json_decode(next, message_fields, CVM_JSON_IGNORE_UNKNOWN, out, err)) {
-            return false;
+            return is_no_answer(err);
         }
         if (out->error != NULL) {
             return cvm_fail(err, CVM_ERR_SYSTEM, "the emulator refuses a command of its monitor");

@@ -64,9 +64,9 @@ static void free_workshop(struct workshop *w)
 
 static bool disassemble(const struct workshop *w, const char *side, struct cvm_bytes table)
 {
-    char folder[64];
-    char input[80];
-    char output[80];
+    char folder[96];
+    char input[104];
+    char output[104];
     cvm_autobuf struct cvm_buf ignored = { 0 };
     struct cvm_error err = { 0 };
     int status = -1;
@@ -113,8 +113,8 @@ static bool put_disassembly(const struct cvm_table_comparison *t, struct cvm_buf
         !disassemble(&w, "ours", t->ours) || !disassemble(&w, "theirs", t->theirs)) {
         return false;
     }
-    char ours[64];
-    char theirs[64];
+    char ours[104];
+    char theirs[104];
     char label[32];
     char other[32];
     snprintf(ours, sizeof ours, "%s/ours/T.dsl", w.dir.path);
