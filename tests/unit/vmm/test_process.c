@@ -143,8 +143,39 @@ static void test_finding(void **state)
     unsetenv("PATH");
     char *none = cvm_process_find("tool");
     setenv("PATH", kept, 1);
+    assert_non_null(found);
     assert_string_equal(found, place_path(p, "tool"));
     assert_null(none);
+}
+
+/* Elsewhere only where the path needs no quoting anywhere. */
+static void test_where_private_directories_are(void **state)
+{
+    const struct place *p = *state;
+    const char *old = getenv("TMPDIR");
+    cvm_autofree char *kept = old == NULL ? NULL : strdup(old);
+    const struct {
+        const char *variable, *parent;
+    } cases[] = {
+        { p->path, p->path }, { "relative", "/tmp" }, { "/tmp/a b", "/tmp" },
+        { "/tmp/\"x", "/tmp" },
+        { "/a-path-of-more-than-sixty-four-characters-would-not-fit-everywhere", "/tmp" },
+        { "", "/tmp" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CVM_CLEANUP(cvm_private_dir_delete)
+        struct cvm_private_dir dir = { "" };
+        struct cvm_error err = { 0 };
+        setenv("TMPDIR", cases[i].variable, 1);
+        must(cvm_private_dir_make(&dir, &err), &err);
+        size_t n = strlen(cases[i].parent);
+        assert_memory_equal(dir.path, cases[i].parent, n);
+        assert_memory_equal(dir.path + n, "/cvm-", 5);
+    }
+    unsetenv("TMPDIR");
+    if (kept != NULL) {
+        setenv("TMPDIR", kept, 1);
+    }
 }
 
 static void test_private_directory(void **state)
@@ -152,7 +183,7 @@ static void test_private_directory(void **state)
     struct cvm_error err = { 0 };
     struct cvm_private_dir dir = { "" };
     struct stat st;
-    char path[64];
+    char path[128];
     (void)state;
     cvm_private_dir_delete(&dir); /* none was made */
     must(cvm_private_dir_make(&dir, &err), &err);
@@ -183,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_children_do_not_outlive_us),
         cmocka_unit_test(test_a_descriptor_is_kept),
         PLACED(test_finding),
+        PLACED(test_where_private_directories_are),
         cmocka_unit_test(test_private_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
