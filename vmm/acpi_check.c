@@ -71,7 +71,7 @@ static bool check(const char *path, const struct cvm_machine *machine, const cha
     struct cvm_acpi_digests answer;
     struct cvm_emulator emulator;
     if (!cvm_emulator_identify(path, CVM_EMULATOR_TIMEOUT_MS, &emulator, err) ||
-        !cvm_acpi_build_without_td(machine, &acpi, err)) {
+        !cvm_acpi_build_as_asked(machine, &acpi, err)) {
         return false;
     }
     const struct cvm_acpi_files ours = cvm_acpi_files_of(&acpi);

@@ -27,11 +27,12 @@ struct cvm_acpi_files cvm_probed_acpi_files(const struct cvm_probed_acpi *p)
     return files;
 }
 
-bool cvm_acpi_build_without_td(const struct cvm_machine *machine, struct cvm_acpi *out,
-                               struct cvm_error *err)
+bool cvm_acpi_build_as_asked(const struct cvm_machine *machine, struct cvm_acpi *out,
+                             struct cvm_error *err)
 {
     enum acpi_flavour flavour = acpi_flavour_of(machine);
     struct cvm_machine asked = *machine;
     asked.interrupt_trigger = CVM_TRIGGER_LEVEL;
+    asked.gpu_bars = asked.nvswitch_bars = (struct cvm_port_bars){ 0 };
     return acpi_build_flavour(&asked, flavour, out, err);
 }

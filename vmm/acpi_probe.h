@@ -1,10 +1,11 @@
 /*
  * The ACPI files of a machine as an emulator itself writes them, and what they are to be compared
- * with: a TD is never started for it, and a few facts show in a TD only.
+ * with: neither a TD nor a firmware is started for it, and a few facts show with these only.
  *
- * | fact | in a TD | when the emulator is asked | so |
+ * | fact | in a TD, with firmware | when the emulator is asked | so |
  * |---|---|---|---|
  * | interrupt trigger | edge, in TDX trees of QEMU before 9.2 | level | compared as level |
+ * | windows behind ports | opened by the firmware | not opened | compared without any |
  * | PIC, SMM | off from QEMU 10.1 on | as the machine says | the machine says off for a TD |
  * | the tree's own code | the same | the same | the profile of the TD's tree is kept |
  * | CPU model, KVM, split interrupt controller, private memory | | | in no ACPI table |
@@ -41,8 +42,8 @@ void cvm_probed_acpi_free(struct cvm_probed_acpi *p);
 /* The files, borrowed. */
 struct cvm_acpi_files cvm_probed_acpi_files(const struct cvm_probed_acpi *p);
 
-/* Generates what the machine's emulator writes when it runs the machine without a TD. */
-CVM_MUST_CHECK bool cvm_acpi_build_without_td(const struct cvm_machine *machine,
-                                              struct cvm_acpi *out, struct cvm_error *err);
+/* Generates what the machine's emulator writes when it is asked. */
+CVM_MUST_CHECK bool cvm_acpi_build_as_asked(const struct cvm_machine *machine, struct cvm_acpi *out,
+                                            struct cvm_error *err);
 
 #endif

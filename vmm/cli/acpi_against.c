@@ -181,6 +181,10 @@ static bool print_text(const struct cli_against *what, const struct cvm_acpi_com
     if (what->machine->interrupt_trigger == CVM_TRIGGER_EDGE) {
         cvm_put_text(&text, "interrupts are compared as level triggered: only a TD has edges\n");
     }
+    if (cvm_machine_knows_bars(what->machine)) {
+        cvm_put_text(&text,
+                     "windows behind root ports are not compared: only firmware opens them\n");
+    }
     for (size_t i = 0; i < NUM_SHOWN; i++) {
         print_file(c, shown[i], ours, theirs, &text);
     }
@@ -209,7 +213,7 @@ bool cli_acpi_against(const struct cli *cli, const struct cli_against *what, boo
     CVM_CLEANUP(cvm_acpi_free)
     struct cvm_acpi acpi = { 0 };
     struct cvm_acpi_comparison c;
-    if (!check_version(what, err) || !cvm_acpi_build_without_td(what->machine, &acpi, err) ||
+    if (!check_version(what, err) || !cvm_acpi_build_as_asked(what->machine, &acpi, err) ||
         !cvm_acpi_probe(what->emulator, what->machine, 0, &probed, err)) {
         return false;
     }

@@ -16,7 +16,7 @@ struct cli_against {
 
 /*
  * Asks the emulator for the machine's files, prints whether they are equal to ours, as they are
- * without a TD, and where they differ.
+ * without TD and firmware (vmm/acpi_probe.h), and where they differ.
  *
  * @param equal  set where an answer was printed.
  * @return false with CVM_ERR_USAGE where the machine has another QEMU version, or where the
