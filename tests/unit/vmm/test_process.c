@@ -157,7 +157,9 @@ static void test_where_private_directories_are(void **state)
     const struct {
         const char *variable, *parent;
     } cases[] = {
-        { p->path, p->path }, { "relative", "/tmp" }, { "/tmp/a b", "/tmp" },
+        { p->path, p->path },
+        { "relative", "/tmp" },
+        { "/tmp/a b", "/tmp" },
         { "/tmp/\"x", "/tmp" },
         { "/a-path-of-more-than-sixty-four-characters-would-not-fit-everywhere", "/tmp" },
         { "", "/tmp" },
