@@ -50,9 +50,10 @@ bool cvm_machine_place_devices(struct cvm_machine *machine, const struct cvm_dev
     if (wanted > free_slots || counts->expanders > CVM_MAX_NUMA_NODES) {
         return cvm_fail(err, CVM_ERR_UNSUPPORTED,
                         "%llu devices and %u expanders on the root bus, which has %u slots for the "
-                        "former and %d for the latter",
+                        "former and %d for the latter: volumes %u, NICs %u, GPUs %u, NVSwitches %u",
                         (unsigned long long)wanted, counts->expanders, free_slots,
-                        CVM_MAX_NUMA_NODES);
+                        CVM_MAX_NUMA_NODES, counts->volumes, counts->nics, counts->gpus,
+                        counts->nvswitches);
     }
     memset(machine->devices, 0, sizeof machine->devices);
     machine->num_devices = 0;
@@ -152,22 +153,41 @@ static bool check_devices(const struct cvm_machine *m, struct cvm_error *err)
     return true;
 }
 
-/* An expander needs its own bus and one for each port behind it. */
+/*
+ * An expander needs its own bus and one for each port behind it. The firmware numbers the buses
+ * behind the root bus from 1 on and may not reach the first expander's: QEMU takes such a machine,
+ * but its PCI enumeration fails.
+ */
+static bool check_expander(uint32_t index, const struct cvm_numa_node *n, unsigned used,
+                           struct cvm_error *err)
+{
+    enum { SLOTS = 32, LAST_BUS = 255 };
+    if (n->num_gpus > SLOTS) {
+        return cvm_fail(err, CVM_ERR_MALFORMED,
+                        "node %u: num_gpus %u, but an expander's bus has %d slots", index,
+                        n->num_gpus, SLOTS);
+    }
+    if (n->expander_bus > used && n->num_gpus <= LAST_BUS - (unsigned)n->expander_bus) {
+        return true;
+    }
+    return cvm_fail(err, CVM_ERR_MALFORMED,
+                    "node %u: an expander on bus %u with %u ports; buses up to %u are taken, and "
+                    "%d is the last",
+                    index, n->expander_bus, n->num_gpus, used, LAST_BUS);
+}
+
 static bool check_expanders(const struct cvm_machine *m, struct cvm_error *err)
 {
-    unsigned used = 0;
+    unsigned used =
+        cvm_machine_count(m, CVM_DEVICE_GPU_PORT) + cvm_machine_count(m, CVM_DEVICE_NVSWITCH_PORT);
     unsigned expanders = 0;
     for (uint32_t i = 0; i < m->num_numa_nodes; i++) {
         const struct cvm_numa_node *n = &m->numa_nodes[i];
         if (!n->has_expander) {
             continue;
         }
-        if (n->expander_bus <= used || n->num_gpus > 255u - n->expander_bus) {
-            return cvm_fail(
-                err, CVM_ERR_MALFORMED,
-                "node %u: an expander on bus %u with %u ports; bus %u is taken, and 255 "
-                "is the last",
-                i, n->expander_bus, n->num_gpus, used);
+        if (!check_expander(i, n, used, err)) {
+            return false;
         }
         used = n->expander_bus + n->num_gpus;
         expanders++;
@@ -231,7 +251,7 @@ static bool check_bars(const char *what, const struct cvm_port_bars *bars, struc
     return true;
 }
 
-/* What a q35 machine of each version takes. */
+/* What a q35 machine of each version takes, as `-smp` refuses more. */
 static uint32_t max_cpus(struct cvm_qemu_version version)
 {
     static const struct {

@@ -1,14 +1,6 @@
 #include "vmm/host.h"
 
-#include "vmm/machine.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/wait.h>
-
-extern char **environ;
 
 #define FIELD(f) offsetof(struct cvm_host, f)
 /* clang-format off */
@@ -28,6 +20,7 @@ static const struct cvm_json_field host_fields[] = {
     { "qgs_socket",          CVM_JSON_STRING, FIELD(qgs_socket), .max = 107 },
     { "attestation_variant", CVM_JSON_STRING, FIELD(attestation_variant), .max = 16 },
     { "guest_address_bits",  CVM_JSON_NUMBER, FIELD(guest_address_bits), .min = 36, .max = 52 },
+    { "acpi_check",          CVM_JSON_STRING, FIELD(acpi_check), .max = 16 },
     { "run_as",              CVM_JSON_STRING, FIELD(run_as), .min = 1, .max = 128 },
     { "qemu",                CVM_JSON_OBJECT, FIELD(qemu_object) },
     { 0 },
@@ -44,6 +37,7 @@ static bool check_words(const struct cvm_host *h, struct cvm_error *err)
     } rules[] = {
         { "accelerator", FIELD(accelerator), " kvm tcg " },
         { "attestation_variant", FIELD(attestation_variant), " auto legacy lite " },
+        { "acpi_check", FIELD(acpi_check), " off warn require " },
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         const char *word;
@@ -108,6 +102,7 @@ bool cvm_host_load(const struct cvm_host_options *options, struct cvm_host *out,
         choose(options->emulator, "CVM_EMULATOR", out->emulator, "/usr/bin/qemu-system-x86_64");
     out->accelerator = out->accelerator == NULL ? "kvm" : out->accelerator;
     out->attestation_variant = out->attestation_variant == NULL ? "auto" : out->attestation_variant;
+    out->acpi_check = out->acpi_check == NULL ? "warn" : out->acpi_check;
     return true;
 }
 
@@ -115,60 +110,4 @@ void cvm_host_free(struct cvm_host *host)
 {
     cvm_json_free(host->document);
     *host = (struct cvm_host){ 0 };
-}
-
-/* --- the emulator's version --- */
-
-/* Runs `emulator --version` and reads what it prints, up to size - 1 characters. */
-static bool capture_version(const char *emulator, char *text, size_t size, struct cvm_error *err)
-{
-    int pipe_fds[2];
-    if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
-        return cvm_fail_errno(err, errno, "pipe");
-    }
-    cvm_autoclose int out = pipe_fds[0];
-    char *const argv[] = { (char *)(uintptr_t)emulator, (char *)(uintptr_t) "--version", NULL };
-    posix_spawn_file_actions_t actions;
-    pid_t pid = -1;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    int rc = posix_spawn(&pid, emulator, &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(pipe_fds[1]);
-    if (rc != 0) {
-        return cvm_fail_errno(err, rc, "run");
-    }
-    size_t length = 0;
-    ssize_t n;
-    while (length < size - 1 &&
-           ((n = read(out, text + length, size - 1 - length)) > 0 || (n < 0 && errno == EINTR))) {
-        length += n > 0 ? (size_t)n : 0;
-    }
-    text[length] = '\0';
-    cvm_close_at(&out); /* whoever writes more must not wait for us */
-    out = -1;
-    int status = -1;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return status == 0 ? true
-                       : cvm_fail(err, CVM_ERR_SYSTEM, "--version ended with status %d", status);
-}
-
-bool cvm_emulator_version(const char *emulator, struct cvm_qemu_version *out, struct cvm_error *err)
-{
-    static const char prefix[] = "QEMU emulator version ";
-    char text[512];
-    if (!capture_version(emulator, text, sizeof text, err)) {
-        return cvm_context(err, "emulator '%s'", emulator);
-    }
-    text[strcspn(text, "\r\n")] = '\0';
-    if (strncmp(text, prefix, sizeof prefix - 1) != 0) {
-        return cvm_fail(err, CVM_ERR_SYSTEM, "emulator '%s': '%.100s' is not what QEMU says",
-                        emulator, text);
-    }
-    if (!cvm_qemu_version_parse(text + sizeof prefix - 1, out, err)) {
-        return cvm_context(err, "emulator '%s'", emulator);
-    }
-    return true;
 }

@@ -8,8 +8,7 @@
 #ifndef CVM_VMM_HOST_H
 #define CVM_VMM_HOST_H
 
-#include "measure/include/cvm/machine.h"
-#include "vmm/json.h"
+#include "vmm/emulator.h"
 
 #define CVM_HOST_CONFIG "/etc/cvm/host.json"
 
@@ -55,7 +54,8 @@ struct cvm_host {
     const char *qgs_socket;
     const char *attestation_variant; /* auto, legacy, lite */
     struct cvm_opt_u64 guest_address_bits;
-    const char *run_as; /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
+    const char *acpi_check; /* off, warn, require */
+    const char *run_as;     /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
     struct json_object *qemu_object;
     struct cvm_qemu_overrides qemu;
 };
@@ -80,13 +80,5 @@ struct cvm_host_options {
 CVM_MUST_CHECK bool cvm_host_load(const struct cvm_host_options *options, struct cvm_host *out,
                                   struct cvm_error *err);
 void cvm_host_free(struct cvm_host *host);
-
-/*
- * Asks an emulator for its version ("QEMU emulator version 8.2.2 (...)").
- *
- * @return false with CVM_ERR_SYSTEM where it cannot be run or says something else.
- */
-CVM_MUST_CHECK bool cvm_emulator_version(const char *emulator, struct cvm_qemu_version *out,
-                                         struct cvm_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "vmm/launch.h"
 
+#include "vmm/acpi_check.h"
 #include "vmm/boot.h"
 #include "vmm/domain_xml.h"
 #include "vmm/guest_dir.h"
@@ -53,6 +54,16 @@ static bool check_vsock(struct cvm_launch_plan *plan, bool *stand_in, struct cvm
     cvm_warn(&plan->warnings, "this host has no /dev/vhost-vsock: a virtio-rng device takes the "
                               "slot, and the guest has no vsock");
     return true;
+}
+
+/* The emulator itself is asked for the machine's tables, as the request or else the host says. */
+static bool check_acpi(struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    const char *word = plan->request->acpi_check;
+    enum cvm_acpi_check mode;
+    return cvm_acpi_check_parse(word != NULL ? word : plan->host->acpi_check, &mode, err) &&
+           cvm_acpi_check(mode, plan->host->emulator, &plan->machine, plan->host->state_dir,
+                          &plan->warnings, err);
 }
 
 /* --- the domain document --- */
@@ -252,7 +263,8 @@ bool cvm_launch(struct cvm_launch_plan *plan, struct cvm_launched *out, struct c
     CVM_CLEANUP(free_work)
     struct work w = { 0 };
     const char *name = plan->request->name;
-    if (!prepare(plan, &w, out, err) || !cvm_hypervisor_open(plan->host->libvirt_uri, &h, err) ||
+    if (!prepare(plan, &w, out, err) || !check_acpi(plan, err) ||
+        !cvm_hypervisor_open(plan->host->libvirt_uri, &h, err) ||
         (!plan->request->no_tee.value && !check_tdx(h, plan->host, err)) ||
         !cvm_store_open(plan->host->state_dir, true, &store, err) ||
         !cvm_store_claim(&store, name, w.cid_first, w.cid_count, &claim, err) ||

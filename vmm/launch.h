@@ -25,8 +25,8 @@ void cvm_launched_free(struct cvm_launched *l);
  * Launches a plan that was measured: directory, domain, running guest.
  *
  * @return false with CVM_ERR_UNSUPPORTED saying what the host lacks for TDX, CVM_ERR_USAGE
- *         where the name is taken, CVM_ERR_MISMATCH where the image changed meanwhile,
- *         CVM_ERR_SYSTEM.
+ *         where the name is taken, CVM_ERR_MISMATCH where the image changed meanwhile or the
+ *         emulator does not write the tables that were predicted (acpi_check), CVM_ERR_SYSTEM.
  */
 CVM_MUST_CHECK bool cvm_launch(struct cvm_launch_plan *plan, struct cvm_launched *out,
                                struct cvm_error *err);

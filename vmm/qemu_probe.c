@@ -1,13 +1,15 @@
 #include "vmm/qemu_probe.h"
 
 #include "measure/base/file.h"
-#include "measure/base/reader.h"
+#include "vmm/fw_cfg.h"
+#include "vmm/process.h"
 #include "vmm/qmp.h"
+#include "vmm/swtpm.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 enum {
     /* fw_cfg, as ports */
@@ -16,26 +18,30 @@ enum {
     FW_CFG_DMA_LOW = 0x518,
     FW_CFG_DIRECTORY = 0x19,
     FW_CFG_DMA_READ = 2,
-    DIRECTORY_ENTRY = 64,
-    MAX_ENTRIES = 256,
 
     PCI_ADDRESS = 0xcf8,
     PCI_DATA = 0xcfc,
 
-    /* Where in guest memory descriptors of transfers lie, and what they transfer goes. */
+    /*
+     * Where in guest memory descriptors of transfers lie, and where each transfer goes. A
+     * descriptor serves once; what it transfers beyond the end of a file is zeros.
+     */
     DESCRIPTORS = 0x10000,
-    LANDING = 0x200000,
-    CHUNK = 128 * 1024,
-    NUM_CHUNKS = 8,
+    NUM_DESCRIPTORS = CVM_PROBE_MAX_FILES + 1, /* the directory's is the first */
+    LANDING = 0x100000,
+    MIN_MEMORY = LANDING + CVM_PROBE_MAX_FILE_SIZE,
 
-    MAX_ARGUMENTS = 512,
+    MAX_ARGUMENTS = 1024,
+
+    BASE_TIMEOUT_MS = 20000,
+    TIMEOUT_MS_PER_CPU = 40,
 };
 
-void cvm_probed_files_free(struct cvm_probed_files *files)
+void cvm_probed_files_free(struct cvm_probed_file *files, size_t num_files)
 {
-    cvm_buf_free(&files->tables);
-    cvm_buf_free(&files->rsdp);
-    cvm_buf_free(&files->loader);
+    for (size_t i = 0; i < num_files; i++) {
+        cvm_buf_free(&files[i].data);
+    }
 }
 
 /* --- the command line --- */
@@ -76,14 +82,22 @@ static void add_option(struct arguments *a, const char *option, const char *valu
     add(a, "%s", value);
 }
 
-/* More CPUs than an 8-bit APIC ID can number exist with KVM only; none of them ever runs. */
-static void add_cpus(struct arguments *a, const struct cvm_machine *m)
+/*
+ * The model shows in no ACPI table; in SMBIOS it does. An AMD processor would move memory above
+ * 4 GiB out of the way of its own I/O. The window has to lie within what can be addressed.
+ */
+static void add_cpus(struct arguments *a, const struct cvm_probe *p, enum cvm_accelerator accel)
 {
+    const struct cvm_machine *m = p->machine;
+    uint64_t hole = m->pci_hole64_size;
+    bool wide = m->memory_size >= UINT64_C(1) << 45 || hole >= UINT64_C(1) << 45;
     bool many = m->cpu_count > 255;
-    add_option(a, "-accel", many ? "kvm" : "tcg");
-    /* An AMD processor would move memory above 4 GiB out of the way of its own I/O. */
+    add(a, "-accel");
+    add(a, "%s%s", cvm_accelerator_word(accel),
+        accel == CVM_ACCEL_KVM && many ? ",kernel-irqchip=split" : "");
     add(a, "-cpu");
-    add(a, "%s,phys-bits=46,vendor=GenuineIntel", many ? "qemu64" : "max");
+    add(a, "%s,phys-bits=%d,vendor=GenuineIntel%s", p->cpu == NULL ? "qemu64" : p->cpu,
+        wide ? 52 : 46, many && accel != CVM_ACCEL_KVM ? ",+x2apic" : "");
     add(a, "-smp");
     add(a, "%u,sockets=1,cores=%u,threads=1", m->cpu_count, m->cpu_count);
 }
@@ -99,14 +113,14 @@ static void add_memory(struct arguments *a, const struct cvm_machine *m)
     }
 }
 
-static void add_platform(struct arguments *a, const char *emulator, const struct cvm_machine *m)
+static void add_platform(struct arguments *a, const struct cvm_probe *p, enum cvm_accelerator accel)
 {
-    add(a, "%s", emulator);
+    const struct cvm_machine *m = p->machine;
+    add(a, "%s", p->emulator->path);
     add(a, "-machine");
-    add(a, "q35,smm=%s,pic=%s,hpet=off,usb=off%s%s", m->smm ? "on" : "off", m->pic ? "on" : "off",
-        m->num_numa_nodes == 0 ? ",memory-backend=ram" : "",
-        m->cpu_count > 255 ? ",kernel-irqchip=split" : "");
-    add_cpus(a, m);
+    add(a, "q35,smm=%s,pic=%s,hpet=off,usb=off%s", m->smm ? "on" : "off", m->pic ? "on" : "off",
+        m->num_numa_nodes == 0 ? ",memory-backend=ram" : "");
+    add_cpus(a, p, accel);
     add_memory(a, m);
     add(a, "-S");
     add(a, "-nodefaults");
@@ -201,14 +215,38 @@ static void add_devices(struct arguments *a, const struct cvm_machine *m)
 /* Descriptors of transfers, big-endian: u32 control, u32 length, u64 address. */
 static void add_descriptors(struct arguments *a)
 {
-    for (unsigned i = 0; i < NUM_CHUNKS; i++) {
+    for (unsigned i = 0; i < NUM_DESCRIPTORS; i++) {
         unsigned at = DESCRIPTORS + 16 * i;
         add(a, "-device");
         add(a, "loader,addr=0x%x,data=0x%08x%08x,data-len=8,data-be=on", at, FW_CFG_DMA_READ,
-            CHUNK);
+            CVM_PROBE_MAX_FILE_SIZE);
         add(a, "-device");
-        add(a, "loader,addr=0x%x,data=0x%016x,data-len=8,data-be=on", at + 8, LANDING + i * CHUNK);
+        add(a, "loader,addr=0x%x,data=0x%016x,data-len=8,data-be=on", at + 8, LANDING);
     }
+}
+
+static void add_tpm(struct arguments *a, int socket)
+{
+    add(a, "-chardev");
+    add(a, "socket,id=tpm,fd=%d", socket);
+    add_option(a, "-tpmdev", "emulator,id=tpm0,chardev=tpm");
+    add_option(a, "-device", "tpm-tis,tpmdev=tpm0");
+}
+
+static bool build_arguments(const struct cvm_probe *p, enum cvm_accelerator accel, int tpm_socket,
+                            struct arguments *a, struct cvm_error *err)
+{
+    add_platform(a, p, accel);
+    add_nodes(a, p->machine);
+    add_devices(a, p->machine);
+    add_descriptors(a);
+    if (tpm_socket >= 0) {
+        add_tpm(a, tpm_socket);
+    }
+    for (size_t i = 0; p->options != NULL && p->options[i] != NULL; i++) {
+        add(a, "%s", p->options[i]);
+    }
+    return !a->failed ? true : cvm_fail_nomem(err, "command line", MAX_ARGUMENTS);
 }
 
 /* --- ports and registers --- */
@@ -261,128 +299,129 @@ static bool program_registers(struct cvm_qmp *q, const struct cvm_machine *m, st
 
 /* --- fw_cfg --- */
 
-struct entry {
-    uint32_t size;
-    uint16_t key;
+/* A conversation in which files are read. */
+struct probing {
+    struct cvm_qmp qmp;
+    struct cvm_private_dir dir;
+    unsigned descriptors_used;
 };
 
-static uint32_t be32(const uint8_t *p)
+/* Transfers the selected file to the landing place. The register is big-endian, the port is not. */
+static bool transfer(struct probing *p, struct cvm_error *err)
 {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-/*
- * Transfers what follows of the selected file into the landing place of a descriptor. The register
- * is big-endian, the port is not.
- */
-static bool transfer(struct cvm_qmp *q, unsigned descriptor, struct cvm_error *err)
-{
-    uint32_t address = DESCRIPTORS + 16 * descriptor;
-    const uint8_t bytes[] = { (uint8_t)address, (uint8_t)(address >> 8), (uint8_t)(address >> 16),
-                              (uint8_t)(address >> 24) };
-    return out(q, WORD, FW_CFG_DMA_HIGH, 0, err) && out(q, WORD, FW_CFG_DMA_LOW, be32(bytes), err);
+    uint32_t address = DESCRIPTORS + 16 * p->descriptors_used++;
+    return out(&p->qmp, WORD, FW_CFG_DMA_HIGH, 0, err) &&
+           out(&p->qmp, WORD, FW_CFG_DMA_LOW, cvm_swap32(address), err);
 }
 
 /* Has the emulator write its memory from the landing place on into a file, and reads that. */
-static bool save_landing(struct cvm_qmp *q, unsigned descriptor, size_t size,
-                         struct cvm_buf *out_buf, struct cvm_error *err)
+static bool save_landing(struct probing *p, size_t size, struct cvm_buf *data,
+                         struct cvm_error *err)
 {
-    cvm_autobuf struct cvm_buf ignored = { 0 };
-    char path[] = "/tmp/cvm-probe-XXXXXX";
-    char command[128];
-    cvm_autoclose int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0) {
-        return cvm_fail_errno(err, errno, "temporary file");
-    }
-    snprintf(command, sizeof command, "pmemsave 0x%x %zu \"%s\"", LANDING + descriptor * CHUNK,
-             size, path);
-    bool ok = cvm_qmp_monitor(q, command, &ignored, err) &&
-              cvm_file_load(path, (size_t)NUM_CHUNKS * CHUNK, out_buf, err);
+    cvm_autobuf struct cvm_buf answer = { 0 };
+    char path[sizeof p->dir.path + 8];
+    char command[160];
+    snprintf(path, sizeof path, "%s/memory", p->dir.path);
+    snprintf(command, sizeof command, "pmemsave 0x%x %zu \"%s\"", LANDING, size, path);
+    bool ok = cvm_qmp_monitor(&p->qmp, command, &answer, err) &&
+              cvm_file_load(path, CVM_PROBE_MAX_FILE_SIZE, data, err);
     unlink(path);
-    return ok;
-}
-
-/* Files follow each other over the descriptors, each starting at a fresh one. */
-static bool read_file(struct cvm_qmp *q, const struct entry *file, unsigned *descriptor,
-                      struct cvm_buf *out_buf, struct cvm_error *err)
-{
-    unsigned chunks = (file->size + CHUNK - 1) / CHUNK;
-    unsigned first = *descriptor;
-    if (file->size == 0 || chunks > NUM_CHUNKS - first) {
-        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "a file of %u bytes in fw_cfg", file->size);
-    }
-    if (!out(q, HALFWORD, FW_CFG_SELECT, file->key, err)) {
+    if (!ok) {
         return false;
     }
-    for (unsigned i = 0; i < chunks; i++) {
-        if (!transfer(q, (*descriptor)++, err)) {
-            return false;
-        }
-    }
-    return save_landing(q, first, file->size, out_buf, err);
+    return data->len == size ? true
+                             : cvm_fail(err, CVM_ERR_SYSTEM, "the emulator wrote %zu bytes of %zu",
+                                        data->len, size);
 }
 
-/* The directory: u32 count, then entries of u32 size, u16 key, u16, name; all big-endian. */
-static bool find_files(struct cvm_qmp *q, const char *const *names, struct entry *found,
-                       size_t num_names, unsigned *descriptor, struct cvm_error *err)
+static bool read_file(struct probing *p, const struct cvm_fw_cfg_entry *file, struct cvm_buf *data,
+                      struct cvm_error *err)
+{
+    if (file->size == 0 || file->size > CVM_PROBE_MAX_FILE_SIZE) {
+        return cvm_fail(err, CVM_ERR_SYSTEM, "a file of %u bytes in fw_cfg; 1 to %d are read",
+                        file->size, CVM_PROBE_MAX_FILE_SIZE);
+    }
+    return out(&p->qmp, HALFWORD, FW_CFG_SELECT, file->key, err) && transfer(p, err) &&
+           save_landing(p, file->size, data, err);
+}
+
+static bool read_files(struct probing *p, struct cvm_probed_file *files, size_t num_files,
+                       struct cvm_error *err)
 {
     cvm_autobuf struct cvm_buf directory = { 0 };
-    const struct entry whole = { 4 + MAX_ENTRIES * DIRECTORY_ENTRY, FW_CFG_DIRECTORY };
-    if (!read_file(q, &whole, descriptor, &directory, err)) {
-        return cvm_context(err, "directory");
+    const struct cvm_fw_cfg_entry whole = { CVM_FW_CFG_MAX_DIRECTORY, FW_CFG_DIRECTORY };
+    if (!read_file(p, &whole, &directory, err)) {
+        return cvm_context(err, "directory of fw_cfg");
     }
-    struct cvm_reader r = cvm_reader_of(directory.data, directory.len);
-    const uint8_t *count = cvm_read_bytes(&r, 4);
-    size_t left = num_names;
-    for (uint32_t i = 0; count != NULL && i < be32(count) && i < MAX_ENTRIES; i++) {
-        const uint8_t *e = cvm_read_bytes(&r, DIRECTORY_ENTRY);
-        for (size_t k = 0; e != NULL && k < num_names; k++) {
-            if (strncmp((const char *)e + 8, names[k], DIRECTORY_ENTRY - 8) == 0) {
-                found[k] = (struct entry){ be32(e), (uint16_t)(e[4] << 8 | e[5]) };
-                left--;
-            }
+    for (size_t i = 0; i < num_files; i++) {
+        struct cvm_fw_cfg_entry found;
+        cvm_buf_free(&files[i].data);
+        if (!cvm_fw_cfg_find(directory.data, directory.len, files[i].name, &found, err)) {
+            return false;
         }
-    }
-    return left == 0 ? true
-                     : cvm_fail(err, CVM_ERR_SYSTEM, "the emulator has no ACPI files in fw_cfg");
-}
-
-static bool read_files(struct cvm_qmp *q, struct cvm_probed_files *files, struct cvm_error *err)
-{
-    static const char *const names[] = { "etc/table-loader", "etc/acpi/rsdp", "etc/acpi/tables" };
-    struct cvm_buf *const targets[] = { &files->loader, &files->rsdp, &files->tables };
-    struct entry found[3] = { 0 };
-    unsigned descriptor = 0;
-    if (!find_files(q, names, found, 3, &descriptor, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < 3; i++) {
-        if (!read_file(q, &found[i], &descriptor, targets[i], err)) {
-            return cvm_context(err, "'%s'", names[i]);
+        if (!read_file(p, &found, &files[i].data, err)) {
+            return cvm_context(err, "'%s'", files[i].name);
         }
     }
     return true;
 }
 
-bool cvm_qemu_probe(const char *emulator, const struct cvm_machine *machine,
-                    struct cvm_probed_files *files, struct cvm_error *err)
+/* --- the whole --- */
+
+static void stop_probing(struct probing *p)
+{
+    cvm_qmp_close(&p->qmp);
+    cvm_private_dir_delete(&p->dir);
+}
+
+/* The state of the TPM, in a directory of its own beside what the emulator writes. */
+static bool start_tpm(const struct probing *p, struct cvm_swtpm *tpm, struct cvm_error *err)
+{
+    char path[sizeof p->dir.path + 8];
+    snprintf(path, sizeof path, "%s/tpm", p->dir.path);
+    return mkdir(path, 0700) == 0 ? cvm_swtpm_start(path, tpm, err)
+                                  : cvm_fail_errno(err, errno, "create directory '%s'", path);
+}
+
+static unsigned timeout_of(const struct cvm_probe *probe)
+{
+    return probe->timeout_ms != 0
+               ? probe->timeout_ms
+               : BASE_TIMEOUT_MS + TIMEOUT_MS_PER_CPU * probe->machine->cpu_count;
+}
+
+static bool check_askable(const struct cvm_probe *probe, size_t num_files, struct cvm_error *err)
+{
+    const struct cvm_machine *m = probe->machine;
+    if (num_files > CVM_PROBE_MAX_FILES) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "%zu files at once, at most %d", num_files,
+                        CVM_PROBE_MAX_FILES);
+    }
+    return m->memory_size >= MIN_MEMORY
+               ? true
+               : cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                          "memory_size %llu: a machine of less than %d bytes cannot be asked for",
+                          (unsigned long long)m->memory_size, MIN_MEMORY);
+}
+
+bool cvm_qemu_probe(const struct cvm_probe *probe, struct cvm_probed_file *files, size_t num_files,
+                    struct cvm_error *err)
 {
     CVM_CLEANUP(free_arguments)
     struct arguments a = { 0 };
-    cvm_autoqmp struct cvm_qmp q = CVM_QMP_NONE;
-    if (machine->tpm) {
-        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "a machine with a TPM cannot be asked for yet");
+    CVM_CLEANUP(stop_probing)
+    struct probing p = { .qmp = CVM_QMP_NONE };
+    cvm_autoswtpm struct cvm_swtpm tpm = CVM_SWTPM_NONE; /* ends first: its state lies in p.dir */
+    enum cvm_accelerator accel;
+    if (!check_askable(probe, num_files, err) ||
+        !cvm_accelerator_choose(probe->emulator, probe->machine->cpu_count, &accel, err) ||
+        !cvm_private_dir_make(&p.dir, err) || (probe->machine->tpm && !start_tpm(&p, &tpm, err)) ||
+        !build_arguments(probe, accel, tpm.socket, &a, err)) {
+        return false;
     }
-    add_platform(&a, emulator, machine);
-    add_nodes(&a, machine);
-    add_devices(&a, machine);
-    add_descriptors(&a);
-    if (a.failed) {
-        return cvm_fail_nomem(err, "command line", MAX_ARGUMENTS);
-    }
-    if (!cvm_qmp_start(a.items, &q, err) || !program_registers(&q, machine, err) ||
-        !read_files(&q, files, err)) {
-        return cvm_context(err, "emulator '%s'", emulator);
+    if (!cvm_qmp_start(a.items, tpm.socket, timeout_of(probe), &p.qmp, err) ||
+        !program_registers(&p.qmp, probe->machine, err) || !read_files(&p, files, num_files, err)) {
+        return cvm_context(err, "emulator '%s'", probe->emulator->path);
     }
     return true;
 }

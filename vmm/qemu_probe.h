@@ -1,9 +1,10 @@
 /*
- * Asking an emulator itself for the ACPI files of a machine, with no guest code running.
+ * Asking an emulator itself for the firmware files of a machine, with no guest code running.
  *
  * The emulator is started with its CPUs stopped; the registers that firmware programs are
  * written through its monitor, and the files are read through fw_cfg, as firmware does. Nothing
- * of it needs KVM, TDX or root.
+ * of it needs KVM (but for many CPUs on an old QEMU), TDX or root. Everything that is started and
+ * written for it is gone when the call returns.
  *
  * Source: QEMU's documentation of fw_cfg (docs/specs) and QMP; docs/measurement.md for the
  *         registers.
@@ -12,26 +13,41 @@
 #define CVM_VMM_QEMU_PROBE_H
 
 #include "measure/base/buf.h"
-#include "measure/include/cvm/machine.h"
+#include "vmm/emulator.h"
 
-/* The three files as the emulator hands them out. */
-struct cvm_probed_files {
-    struct cvm_buf tables;
-    struct cvm_buf rsdp;
-    struct cvm_buf loader;
+/* What is asked. All borrowed. */
+struct cvm_probe {
+    const struct cvm_emulator *emulator;
+    const struct cvm_machine *machine;
+    const char *cpu; /* model; NULL: one that every build has. No ACPI table shows it */
+    const char *const
+        *options;        /* more of the command line, ending with NULL: `-smbios` ...; NULL */
+    unsigned timeout_ms; /* for all of it; 0: by the machine's size */
 };
 
-#define cvm_autoprobed CVM_CLEANUP(cvm_probed_files_free)
+/* A file of fw_cfg: asked for by name, answered as the emulator hands it out. */
+struct cvm_probed_file {
+    const char *name;
+    struct cvm_buf data;
+};
+
+enum {
+    CVM_PROBE_MAX_FILES = 8,
+    CVM_PROBE_MAX_FILE_SIZE = 1 << 20,
+};
 
 /*
- * Starts the emulator for this machine and reads its files. In every slot of the root bus sits a
- * virtio-rng, which shows as any endpoint does.
+ * Starts the emulator for this machine and reads files, in the order given. In every slot of the
+ * root bus that has no root port sits a virtio-rng, which shows as any endpoint does.
  *
- * @return false with CVM_ERR_SYSTEM where the emulator cannot be run or does not answer, with
- *         what it said; CVM_ERR_UNSUPPORTED for a machine with a TPM, which needs an emulated one.
+ * @param files  names, at most CVM_PROBE_MAX_FILES; data is replaced.
+ * @return false with CVM_ERR_SYSTEM where the emulator cannot be run, ends, is not done in time
+ *         or lacks a file, with what it said; CVM_ERR_UNSUPPORTED for a machine that it cannot be
+ *         asked for (no swtpm, no accelerator for so many CPUs, memory below 2 MiB).
  */
-CVM_MUST_CHECK bool cvm_qemu_probe(const char *emulator, const struct cvm_machine *machine,
-                                   struct cvm_probed_files *out, struct cvm_error *err);
-void cvm_probed_files_free(struct cvm_probed_files *files);
+CVM_MUST_CHECK bool cvm_qemu_probe(const struct cvm_probe *probe, struct cvm_probed_file *files,
+                                   size_t num_files, struct cvm_error *err);
+
+void cvm_probed_files_free(struct cvm_probed_file *files, size_t num_files);
 
 #endif

@@ -1,52 +1,44 @@
 #include "vmm/qmp.h"
 
 #include "vmm/json.h"
+#include "vmm/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
-extern char **environ;
-
-enum { ANSWER_TIMEOUT_MS = 30000, MAX_ANSWER = 1 << 20 };
+enum { MAX_ANSWER = 1 << 20, LAST_WORDS_MS = 100 };
 
 /* --- the process --- */
 
-static bool spawn(char *const *argv, int stdio, int errors, pid_t *pid, struct cvm_error *err)
+/* The first line of a text that is no warning; warnings say nothing of an end. */
+static const char *first_complaint(char *text)
 {
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, stdio, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, stdio, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
-    int rc = posix_spawn(pid, argv[0], &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    return rc == 0 ? true : cvm_fail_errno(err, rc, "run '%s'", argv[0]);
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\r\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\r\n", &rest)) {
+        if (strstr(line, "warning:") == NULL) {
+            return line;
+        }
+    }
+    return "the emulator says nothing";
 }
 
-/* Why the process went away: the first line that it wrote to standard error. */
+/* Why the process went away, from what it wrote to standard error. */
 static bool fail_with_stderr(struct cvm_qmp *q, const char *what, struct cvm_error *err)
 {
-    char text[512] = "";
-    ssize_t n = read(q->errors, text, sizeof text - 1);
+    char text[4096];
+    struct pollfd p = { .fd = q->errors, .events = POLLIN };
+    ssize_t n = poll(&p, 1, LAST_WORDS_MS) > 0 ? read(q->errors, text, sizeof text - 1) : 0;
     text[n > 0 ? n : 0] = '\0';
-    text[strcspn(text, "\r\n")] = '\0';
-    return cvm_fail(err, CVM_ERR_SYSTEM, "%s: %s", what,
-                    *text == '\0' ? "the emulator says nothing" : text);
+    return cvm_fail(err, CVM_ERR_SYSTEM, "%s: %.500s", what, first_complaint(text));
 }
 
 void cvm_qmp_close(struct cvm_qmp *q)
 {
-    if (q->pid > 0) {
-        kill(q->pid, SIGKILL);
-        while (waitpid(q->pid, NULL, 0) < 0 && errno == EINTR) {
-        }
-    }
+    cvm_process_end(&q->pid);
     cvm_close_at(&q->socket);
     cvm_close_at(&q->errors);
     cvm_buf_free(&q->input);
@@ -61,10 +53,10 @@ static bool receive(struct cvm_qmp *q, struct cvm_error *err)
     struct pollfd p = { .fd = q->socket, .events = POLLIN };
     int ready;
     do {
-        ready = poll(&p, 1, ANSWER_TIMEOUT_MS);
+        ready = poll(&p, 1, cvm_ms_until(q->deadline));
     } while (ready < 0 && errno == EINTR);
-    if (ready == 0) {
-        return cvm_fail(err, CVM_ERR_SYSTEM, "no answer within %d s", ANSWER_TIMEOUT_MS / 1000);
+    if (ready == 0 || cvm_ms_until(q->deadline) == 0) { /* whoever talks for ever is late as well */
+        return cvm_fail(err, CVM_ERR_SYSTEM, "no answer within %u ms", q->timeout_ms);
     }
     ssize_t n = read(q->socket, chunk, sizeof chunk);
     if (n <= 0) {
@@ -75,6 +67,13 @@ static bool receive(struct cvm_qmp *q, struct cvm_error *err)
         return cvm_fail(err, CVM_ERR_SYSTEM, "an answer of more than %d bytes", MAX_ANSWER);
     }
     return cvm_buf_finish(&q->input, "answer", err);
+}
+
+/* What an emulator says is not the user's input. */
+static bool is_no_answer(struct cvm_error *err)
+{
+    err->code = err->code == CVM_ERR_MALFORMED ? CVM_ERR_SYSTEM : err->code;
+    return false;
 }
 
 /* Takes one line out of what was received, parsed. */
@@ -88,7 +87,7 @@ static bool next_message(struct cvm_qmp *q, struct json_object **out, struct cvm
     }
     size_t length = (size_t)(newline - q->input.data);
     if (!cvm_json_parse("QMP", (struct cvm_bytes){ q->input.data, length }, out, err)) {
-        return false;
+        return is_no_answer(err);
     }
     memmove(q->input.data, newline + 1, q->input.len - length - 1);
     q->input.len -= length + 1;
@@ -117,7 +116,7 @@ static bool await_answer(struct cvm_qmp *q, struct json_object **document, struc
         *out = (struct message){ 0 };
         if (!next_message(q, &next, err) ||
             !cvm_json_decode(next, message_fields, CVM_JSON_IGNORE_UNKNOWN, out, err)) {
-            return false;
+            return is_no_answer(err);
         }
         if (out->error != NULL) {
             return cvm_fail(err, CVM_ERR_SYSTEM, "the emulator refuses a command of its monitor");
@@ -157,10 +156,13 @@ static bool execute(struct cvm_qmp *q, const char *command, const char *line,
            await_answer(q, document, out, err);
 }
 
-bool cvm_qmp_start(char *const *argv, struct cvm_qmp *out, struct cvm_error *err)
+bool cvm_qmp_start(char *const *argv, int keep, unsigned timeout_ms, struct cvm_qmp *out,
+                   struct cvm_error *err)
 {
     int sockets[2];
     int errors[2];
+    out->timeout_ms = timeout_ms;
+    out->deadline = cvm_now_ms() + timeout_ms;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
         return cvm_fail_errno(err, errno, "socket pair");
     }
@@ -171,7 +173,8 @@ bool cvm_qmp_start(char *const *argv, struct cvm_qmp *out, struct cvm_error *err
     }
     out->errors = errors[0];
     cvm_autoclose int their_errors = errors[1];
-    if (!spawn(argv, theirs, their_errors, &out->pid, err)) {
+    const struct cvm_process_io io = { theirs, theirs, their_errors, keep };
+    if (!cvm_process_start(argv, &io, &out->pid, err)) {
         return false;
     }
     cvm_close_at(&theirs); /* so that the end of the process is the end of the stream */

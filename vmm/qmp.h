@@ -1,5 +1,7 @@
 /*
  * A QEMU process and its machine protocol (QMP) on a socket of our own.
+ *
+ * The whole conversation has one time limit, after which every call fails.
  */
 #ifndef CVM_VMM_QMP_H
 #define CVM_VMM_QMP_H
@@ -13,6 +15,8 @@ struct cvm_qmp {
     int socket;           /* QMP; -1 where closed */
     int errors;           /* what the process writes to standard error; -1 where closed */
     struct cvm_buf input; /* received, not yet taken */
+    uint64_t deadline;    /* by cvm_now_ms() */
+    unsigned timeout_ms;
 };
 
 #define CVM_QMP_NONE                                                                               \
@@ -24,10 +28,13 @@ struct cvm_qmp {
 /*
  * Runs a program whose standard input and output are QMP (`-qmp stdio`), and greets it.
  *
- * @param argv  ends with NULL; argv[0] is the program.
+ * @param argv        ends with NULL; argv[0] is the program's path.
+ * @param keep        a descriptor that it inherits; -1 for none.
+ * @param timeout_ms  for everything until cvm_qmp_close().
  * @return false with CVM_ERR_SYSTEM and the first line of what the program wrote to stderr.
  */
-CVM_MUST_CHECK bool cvm_qmp_start(char *const *argv, struct cvm_qmp *out, struct cvm_error *err);
+CVM_MUST_CHECK bool cvm_qmp_start(char *const *argv, int keep, unsigned timeout_ms,
+                                  struct cvm_qmp *out, struct cvm_error *err);
 
 /* Runs a command of the human monitor; appends what it prints, with a NUL. */
 CVM_MUST_CHECK bool cvm_qmp_monitor(struct cvm_qmp *q, const char *command, struct cvm_buf *answer,

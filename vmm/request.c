@@ -2,6 +2,7 @@
 
 #include "measure/base/file.h"
 #include "measure/base/hex.h"
+#include "vmm/acpi_check.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,6 +31,7 @@ static const struct cvm_json_field request_fields[] = {
     { "attestation_variant", CVM_JSON_STRING, FIELD(attestation_variant), .max = 16 },
     { "ovmf_variant",        CVM_JSON_STRING, FIELD(ovmf_variant), .max = 64 },
     { "kernel_header",       CVM_JSON_STRING, FIELD(kernel_header), .max = 16 },
+    { "acpi_check",          CVM_JSON_STRING, FIELD(acpi_check), .max = 16 },
     { "overrides",           CVM_JSON_OBJECT, FIELD(overrides_object) },
     { 0 },
 };
@@ -182,6 +184,10 @@ static bool decode_volumes(struct cvm_request *r, struct cvm_error *err)
 static bool check_values(const struct cvm_request *r, struct cvm_error *err)
 {
     uint8_t app_id[20];
+    enum cvm_acpi_check check;
+    if (r->acpi_check != NULL && !cvm_acpi_check_parse(r->acpi_check, &check, err)) {
+        return false;
+    }
     if (!cvm_check_name(r->name, err) || !cvm_json_check_strings("kms_urls", r->kms_urls, err) ||
         !cvm_json_check_strings("gateway_urls", r->gateway_urls, err)) {
         return false;

@@ -53,6 +53,7 @@ struct cvm_request {
     const char *attestation_variant;
     const char *ovmf_variant;
     const char *kernel_header;
+    const char *acpi_check; /* off, warn, require; NULL: the host's */
     struct json_object *overrides_object;
     struct cvm_qemu_overrides overrides;
 

@@ -1,4 +1,4 @@
-#include "measure/include/cvm/acpi.h"
+#include "measure/acpi/acpi.h"
 
 #include "measure/acpi/table.h"
 
@@ -36,7 +36,8 @@ static struct cvm_acpi_file steal_file(struct cvm_buf *b)
     return file;
 }
 
-bool cvm_acpi_build(const struct cvm_machine *machine, struct cvm_acpi *out, struct cvm_error *err)
+bool acpi_build_flavour(const struct cvm_machine *machine, enum acpi_flavour flavour,
+                        struct cvm_acpi *out, struct cvm_error *err)
 {
     bool extrapolated;
     if (!cvm_machine_check(machine, err)) {
@@ -45,7 +46,7 @@ bool cvm_acpi_build(const struct cvm_machine *machine, struct cvm_acpi *out, str
     CVM_CLEANUP(free_build)
     struct acpi_build b = {
         .machine = machine,
-        .profile = acpi_profile_for(machine->qemu, &extrapolated, err),
+        .profile = acpi_profile_for(machine->qemu, flavour, &extrapolated, err),
     };
     if (b.profile == NULL || !build_tables(&b, err)) {
         return false;
@@ -64,6 +65,11 @@ bool cvm_acpi_build(const struct cvm_machine *machine, struct cvm_acpi *out, str
         .extrapolated = extrapolated,
     };
     return true;
+}
+
+bool cvm_acpi_build(const struct cvm_machine *machine, struct cvm_acpi *out, struct cvm_error *err)
+{
+    return acpi_build_flavour(machine, acpi_flavour_of(machine), out, err);
 }
 
 void cvm_acpi_free(struct cvm_acpi *acpi)

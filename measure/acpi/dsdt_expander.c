@@ -53,14 +53,6 @@ static void put_loop(struct aml *a)
                "Return (Local0)");
 }
 
-/* QEMU 9.1 exists twice: the TDX tree, whose interrupts are edges, took later code over. */
-static enum acpi_prt prt_form(const struct dsdt *d)
-{
-    bool upstream = d->machine->interrupt_trigger == CVM_TRIGGER_LEVEL;
-    return upstream && d->profile->prt == ACPI_PRT_VAR_PACKAGE ? ACPI_PRT_COMPUTED
-                                                               : d->profile->prt;
-}
-
 static void put_resources(struct dsdt *d, uint32_t node)
 {
     static const size_t widths[] = { [ACPI_MEM32] = 4, [ACPI_MEM64] = 8 };
@@ -95,10 +87,10 @@ static void put_expander(struct dsdt *d, uint32_t node)
         dsdt_put_osc_method(a, NATIVE_HOTPLUG);
         aml_name_int(a, "_PXM", node);
         aml_method(a, "_PRT", 0, AML_NOT_SERIALIZED);
-        if (prt_form(d) == ACPI_PRT_COMPUTED) {
+        if (d->profile->prt == ACPI_PRT_COMPUTED) {
             put_loop(a);
         } else {
-            put_table(a, prt_form(d));
+            put_table(a, d->profile->prt);
         }
         aml_end(a);
         put_resources(d, node);

@@ -1,12 +1,23 @@
 /*
- * Which QEMU writes what: one row per version from which the generated tables differ.
+ * Which QEMU writes what: one row per version and tree from which the generated tables differ.
  *
- * Source:  tables read out of unmodified binaries through fw_cfg (tests/vectors/README.md).
+ * Source:  tables read out of unmodified binaries through fw_cfg (tests/vectors/README.md); each
+ *          row says which.
  */
 #ifndef CVM_ACPI_PROFILE_H
 #define CVM_ACPI_PROFILE_H
 
 #include "measure/include/cvm/machine.h"
+
+/* Whose code it is. A machine with edges is run by a TDX tree; one with levels is taken to be
+ * run by upstream. */
+enum acpi_flavour {
+    ACPI_UPSTREAM,
+    ACPI_TDX_TREE, /* forks of QEMU 8.0 to 9.1 that distributions shipped */
+    ACPI_NUM_FLAVOURS,
+};
+
+enum acpi_flavour acpi_flavour_of(const struct cvm_machine *machine);
 
 enum acpi_prt {
     ACPI_PRT_PACKAGE,     /* Package: its size is a byte */
@@ -14,9 +25,20 @@ enum acpi_prt {
     ACPI_PRT_COMPUTED,    /* the guest makes it in a loop */
 };
 
+/* What a row rests on. */
+enum acpi_evidence {
+    ACPI_SEEN_VECTORS, /* a binary's files are in tests/vectors/acpi, and are compared by a test */
+    ACPI_HISTORY_ONLY, /* QEMU's history says so; no such binary was compared */
+};
+
 struct acpi_profile {
     struct cvm_qemu_version since; /* the oldest version that the row describes */
-    bool unseen;                   /* no binary of this version has been compared */
+    enum acpi_flavour flavour;
+    bool newer_trees; /* TDX trees of these versions, should any declare edges, have it as well */
+    enum acpi_evidence evidence;
+    const char *where; /* it was seen: binary and vectors; or what is inferred */
+    struct cvm_qemu_version compared_from;  /* release series (micro is 0) that were compared; */
+    struct cvm_qemu_version compared_until; /* both 0.0.0 where none was */
 
     /* DSDT, host bridge and PCI hot-plug */
     bool pci0_adr;        /* PCI0 has an _ADR beside its _HID */
@@ -39,13 +61,19 @@ struct acpi_profile {
     bool pcat_compat_always; /* the PC-AT flag is set without a PIC as well */
 };
 
+/* All rows: first TDX trees up to 9.1, then upstream; each in ascending order of versions. */
+const struct acpi_profile *acpi_profiles(size_t *count);
+
 /*
- * The profile for a version.
+ * The profile for a version of a tree: the newest row that is not newer.
  *
- * @param extrapolated  set to whether no binary of this series was ever compared.
+ * @param extrapolated  set to whether no binary of this release series was ever compared: a
+ *                      version between two that were, a newer one, a development build.
  * @return NULL with CVM_ERR_UNSUPPORTED for a version older than the oldest row.
  */
-CVM_MUST_CHECK const struct acpi_profile *
-acpi_profile_for(struct cvm_qemu_version version, bool *extrapolated, struct cvm_error *err);
+CVM_MUST_CHECK const struct acpi_profile *acpi_profile_for(struct cvm_qemu_version version,
+                                                           enum acpi_flavour flavour,
+                                                           bool *extrapolated,
+                                                           struct cvm_error *err);
 
 #endif

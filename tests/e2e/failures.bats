@@ -122,6 +122,34 @@ refused() { # STATUS TEXT REQUEST
     assert_nothing_left
 }
 
+# The real emulator, but for one more device when it is asked for tables.
+boasting_emulator() { # FILE
+    cat >"$1" <<'SH'
+#!/bin/bash
+case "$*" in
+*'-qmp stdio'*) exec qemu-system-x86_64 "$@" -device pvpanic ;;
+*) exec qemu-system-x86_64 "$@" ;;
+esac
+SH
+    chmod +x "$1"
+}
+
+@test "an emulator that writes other tables than predicted: exit 1 where the check is required" {
+    boasting_emulator "$PLACE/qemu"
+    write_host_config ".emulator = \"$PLACE/qemu\" | .acpi_check = \"require\""
+    refused 1 'writes other ACPI files than were predicted' "$(request web)"
+}
+
+@test "the same is a warning in the answer where it is not, and the guest runs" {
+    boasting_emulator "$PLACE/qemu"
+    write_host_config ".emulator = \"$PLACE/qemu\""
+    run -0 --separate-stderr cvm --json launch "$(request web)"
+    jq -e '.started and (.expected.warnings | any(test("table DSDT differs at 0x4")))' <<<"$output"
+    assert_equal state running "$(state_of web)"
+    cvm remove --force web
+    assert_nothing_left
+}
+
 @test "--dry-run writes and defines nothing" {
     run -0 --separate-stderr cvm launch --dry-run "$(request web)"
     xmllint --noout - <<<"$output"

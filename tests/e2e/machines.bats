@@ -156,6 +156,16 @@ said() { # NAME WORD
     done
 }
 
+@test "the emulator itself wrote what was predicted, for each machine" {
+    for name in $(names); do
+        assert_equal "$name: warnings of the check" 0 \
+            "$(jq '[.expected.warnings[] | select(test("emulator"))] | length' "$PLACE/$name.answer")"
+    done
+    entries=$(find "$PLACE/state/cache/acpi" -name '*.json' ! -name 'emulator-*' | wc -l)
+    # The first launch makes the state directory, so its answer is not kept.
+    [ "$entries" -ge $(($(names | wc -l) - 1)) ] || fail "$entries answers are kept"
+}
+
 @test "vm-config prints what launch declared" {
     for name in $(names); do
         cvm vm-config "$PLACE/requests/$name.json" 2>/dev/null | jq -S . >"$PLACE/printed"

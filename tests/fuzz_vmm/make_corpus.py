@@ -4,16 +4,19 @@
     make_corpus.py
 
 It replaces the samples of the same names. What libFuzzer finds is added by hand, under a name that
-says what it is. The captured vm_config is the one of tests/vectors/hw.
+says what it is. The captured vm_config is the one of tests/vectors/hw, the captured tables are among
+tests/vectors/acpi.
 """
 
 import hashlib
+import gzip
 import json
 import pathlib
 import struct
 
 HERE = pathlib.Path(__file__).resolve().parent
 VECTOR = HERE.parent / "vectors/hw/tdx-lite-2cpu-2g.json"
+TABLES = HERE.parent / "vectors/acpi/qemu-9.2/001.tables.bin.gz"
 
 BROKEN = {
     "empty": "",
@@ -78,6 +81,7 @@ def request_samples():
             volumes=[{"path": "/a"}, {"path": "/b"}], user_config="u", encrypted_env="e",
             app_id="00" * 20, kms_urls=["k"], gateway_urls=[], no_tee=True,
             attestation_variant="lite", ovmf_variant="pre202505", kernel_header="as-is",
+            acpi_check="require",
             overrides={"pic": True, "smm": False, "hotplug_off": True, "pciexbar_base": 0xb0000000,
                        "pci_hole64_size": "64G", "pci_window64_base": 1 << 40,
                        "qemu_single_pass_add_pages": True, "host_share_mode": "9p"}),
@@ -99,6 +103,7 @@ def request_samples():
         "urls-numbers": changed(good, kms_urls=[1]),
         "overrides-unknown": changed(good, overrides={"pick": True}),
         "app-id-not-hex": changed(good, app_id="x" * 40),
+        "acpi-check-unknown": changed(good, acpi_check="on"),
     }
 
 
@@ -223,13 +228,56 @@ def digest_record_samples():
     }
 
 
+def table(signature, content=b"", length=None):
+    return signature + struct.pack("<I", 8 + len(content) if length is None else length) + content
+
+
+def command(which, *parts):
+    body = struct.pack("<I", which)
+    for part in parts:
+        body += part.ljust(56, b"\0") if isinstance(part, bytes) else struct.pack("<I", part)
+    return body.ljust(128, b"\0")
+
+
+def directory(count, *files):
+    names = b"".join(struct.pack(">IHH56s", size, key, 0, name) for size, key, name in files)
+    return struct.pack(">I", count) + names
+
+
+def acpi_answer_samples():
+    tables = b"etc/acpi/tables"
+    return {
+        "valid-tables": gzip.decompress(TABLES.read_bytes()) + b"\0" * 64,
+        "valid-like-ours": table(b"FACS", b"facs") + table(b"DSDT", b"a block.") + b"\0",
+        "valid-loader": command(1, tables, 64, 1) + command(2, tables, tables, 0x24, 4)
+        + command(3, tables, 9, 0, 244) + command(4, tables, tables, 1, 2) + b"\0" * 128,
+        "valid-directory": directory(2, (20, 33, b"etc/acpi/rsdp"), (1 << 17, 34, tables)),
+        "tables-33": table(b"SSDT") * 33,
+        "tables-another-order": table(b"DSDT", b"a block.") + table(b"FACS", b"facs"),
+        "table-length-0": table(b"FACS", length=0),
+        "table-length-7": table(b"FACS", length=7),
+        "table-length-wraps": table(b"FACS", b"facs", length=0xffffffff),
+        "table-past-the-end": table(b"FACS", b"facs", length=13),
+        "table-signature": table(b"F\0CS"),
+        "table-cut": b"FAC",
+        "loader-unknown": command(9, tables),
+        "loader-cut": command(2, tables, tables)[:100],
+        "loader-name-without-end": command(1, b"\n" * 56, 1),
+        "directory-huge": directory(0xffffffff),
+        "directory-cut": directory(2, (20, 33, b"etc/acpi/rsdp")),
+        "directory-name-without-end": directory(1, (20, 33, b"e" * 56)),
+        "empty": b"",
+    }
+
+
 def main():
     corpora = {
+        "acpi_answer": acpi_answer_samples(),
+        "digest_record": digest_record_samples(),
+        "matrix": {**BROKEN, **matrix_samples()},
         "metadata": {**BROKEN, **metadata_samples()},
         "request": {**BROKEN, **request_samples()},
         "vm_config": {**BROKEN, **vm_config_samples()},
-        "matrix": {**BROKEN, **matrix_samples()},
-        "digest_record": digest_record_samples(),
     }
     for name, samples in corpora.items():
         directory = HERE / "corpus" / name

@@ -1,140 +1,232 @@
 #include "vmm/cli/acpi_against.h"
 
+#include "vmm/acpi_probe.h"
+#include "vmm/cli/acpi_diff.h"
 #include "vmm/machine.h"
-#include "vmm/qemu_probe.h"
 
-/* A file of ours beside the emulator's, and the first place where they differ. */
-struct comparison {
-    const char *name;
-    struct cvm_bytes ours, theirs;
-    bool equal;
-    size_t offset;   /* of the first difference, in the file */
-    char table[5];   /* signature of the table it lies in, in the tables file; "" elsewhere */
-    size_t in_table; /* offset within that table */
-};
+/* The files in the order in which they are shown. */
+static const enum cvm_acpi_file_index shown[] = { CVM_ACPI_FILE_TABLES, CVM_ACPI_FILE_RSDP,
+                                                  CVM_ACPI_FILE_LOADER };
+enum { NUM_SHOWN = sizeof shown / sizeof shown[0] };
 
-static uint32_t le32(const uint8_t *p)
+static const struct cvm_table_comparison *first_unequal(const struct cvm_acpi_comparison *c)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-/* Walks the tables of our own file, which are well-formed, to the one around the offset. */
-static void locate(struct comparison *c)
-{
-    size_t at = 0;
-    while (at + 8 <= c->ours.size && le32(c->ours.data + at + 4) >= 8) {
-        size_t length = le32(c->ours.data + at + 4);
-        if (c->offset < at + length) {
-            memcpy(c->table, c->ours.data + at, 4);
-            c->in_table = c->offset - at;
-            return;
+    for (size_t i = 0; i < c->num_tables; i++) {
+        if (c->tables[i].state != CVM_TABLE_EQUAL) {
+            return &c->tables[i];
         }
-        at += length;
     }
+    return NULL;
 }
 
-static void compare(struct comparison *c, bool has_tables)
-{
-    size_t shorter = c->ours.size < c->theirs.size ? c->ours.size : c->theirs.size;
-    while (c->offset < shorter && c->ours.data[c->offset] == c->theirs.data[c->offset]) {
-        c->offset++;
-    }
-    c->equal = c->offset == shorter && c->ours.size == c->theirs.size;
-    if (!c->equal && has_tables) {
-        locate(c);
-    }
-}
+/* --- JSON --- */
 
-static void put_comparison(const struct comparison *c, struct cvm_json_builder *b)
+static void put_table(const struct cvm_table_comparison *t, struct cvm_json_builder *b)
 {
-    cvm_json_begin_object(b, c->name);
-    cvm_json_put_bool(b, "equal", c->equal);
-    cvm_json_put_u64(b, "size", c->ours.size);
-    cvm_json_put_u64(b, "size_of_emulator", c->theirs.size);
-    if (!c->equal) {
-        cvm_json_put_u64(b, "first_difference", c->offset);
+    cvm_json_begin_object(b, NULL);
+    cvm_json_put_string(b, "signature", t->signature);
+    cvm_json_put_u64(b, "instance", t->instance);
+    cvm_json_put_string(b, "state", cvm_table_state_word(t->state));
+    if (t->state != CVM_TABLE_MISSING) {
+        cvm_json_put_u64(b, "size", t->ours.size);
     }
-    if (c->table[0] != '\0') {
-        cvm_json_put_string(b, "table", c->table);
-        cvm_json_put_u64(b, "offset_in_table", c->in_table);
+    if (t->state != CVM_TABLE_SURPLUS) {
+        cvm_json_put_u64(b, "size_of_emulator", t->theirs.size);
+    }
+    if (t->state == CVM_TABLE_DIFFERS) {
+        cvm_json_put_u64(b, "first_difference", t->first_difference);
     }
     cvm_json_end(b);
 }
 
-static void print_comparison(const struct comparison *c, struct cvm_buf *text)
+static void put_tables(const struct cvm_acpi_comparison *c, struct cvm_json_builder *b)
 {
-    if (c->equal) {
-        cvm_put_format(text, "%-7s equal, %zu bytes\n", c->name, c->ours.size);
-        return;
+    const struct cvm_table_comparison *first = first_unequal(c);
+    if (first != NULL) {
+        cvm_json_put_string(b, "table", first->signature);
+        cvm_json_put_u64(b, "offset_in_table", first->first_difference);
     }
-    cvm_put_format(text, "%-7s differs at offset 0x%zx", c->name, c->offset);
-    if (c->table[0] != '\0') {
-        cvm_put_format(text, ", in table %s at 0x%zx", c->table, c->in_table);
+    if (c->unreadable[0] != '\0') {
+        cvm_json_put_string(b, "unreadable", c->unreadable);
     }
-    cvm_put_format(text, " (%zu bytes here, %zu from the emulator)\n", c->ours.size,
-                   c->theirs.size);
+    cvm_json_begin_array(b, "list");
+    for (size_t i = 0; i < c->num_tables; i++) {
+        put_table(&c->tables[i], b);
+    }
+    cvm_json_end(b);
 }
 
-static bool answer(const struct cli *cli, const char *emulator, const struct comparison *files,
-                   size_t count, bool equal, struct cvm_error *err)
+static void put_loader(const struct cvm_loader_comparison *l, struct cvm_json_builder *b)
 {
-    cvm_autobuf struct cvm_buf text = { 0 };
+    cvm_json_put_u64(b, "commands", l->ours_count);
+    cvm_json_put_u64(b, "commands_of_emulator", l->theirs_count);
+    cvm_json_put_u64(b, "command", l->command);
+    cvm_json_put_string(b, "text", l->ours);
+    cvm_json_put_string(b, "text_of_emulator", l->theirs);
+}
+
+static void put_file(const struct cvm_acpi_comparison *c, enum cvm_acpi_file_index which,
+                     struct cvm_json_builder *b)
+{
+    const struct cvm_file_comparison *f = &c->files[which];
+    cvm_json_begin_object(b, f->name);
+    cvm_json_put_bool(b, "equal", f->equal);
+    cvm_json_put_u64(b, "size", f->ours_size);
+    cvm_json_put_u64(b, "size_of_emulator", f->theirs_size);
+    if (!f->equal) {
+        cvm_json_put_u64(b, "first_difference", f->first_difference);
+    }
+    if (which == CVM_ACPI_FILE_TABLES) {
+        put_tables(c, b);
+    }
+    if (which == CVM_ACPI_FILE_LOADER && !f->equal) {
+        put_loader(&c->loader, b);
+    }
+    cvm_json_end(b);
+}
+
+static bool print_json(const struct cli_against *what, const struct cvm_acpi_comparison *c,
+                       struct cvm_error *err)
+{
     cvm_autobuilder struct cvm_json_builder b = { 0 };
     cvm_json_begin_object(&b, NULL);
-    cvm_json_put_string(&b, "emulator", emulator);
-    cvm_json_put_bool(&b, "equal", equal);
-    for (size_t i = 0; i < count; i++) {
-        put_comparison(&files[i], &b);
-        print_comparison(&files[i], &text);
+    if (what->name != NULL) {
+        cvm_json_put_string(&b, "name", what->name);
+    }
+    cvm_json_put_string(&b, "emulator", what->emulator->path);
+    cvm_json_put_bool(&b, "equal", c->equal);
+    cvm_json_put_string(&b, "interrupt_trigger", cvm_trigger_word(CVM_TRIGGER_LEVEL));
+    for (size_t i = 0; i < NUM_SHOWN; i++) {
+        put_file(c, shown[i], &b);
     }
     cvm_json_end(&b);
-    return cli->json ? cli_print_json(&b, err)
-                     : cvm_buf_finish(&text, "answer", err) && cli_print(&text, err);
+    return cli_print_json(&b, err);
 }
+
+/* --- text --- */
+
+static void print_table(const struct cvm_table_comparison *t, struct cvm_buf *text)
+{
+    switch (t->state) {
+    case CVM_TABLE_EQUAL:
+        break;
+    case CVM_TABLE_DIFFERS:
+        cvm_put_format(text,
+                       "  %s differs at offset 0x%zx (%zu bytes here, %zu from the emulator)\n",
+                       t->signature, t->first_difference, t->ours.size, t->theirs.size);
+        break;
+    case CVM_TABLE_MISSING:
+        cvm_put_format(text, "  %s is missing here (%zu bytes from the emulator)\n", t->signature,
+                       t->theirs.size);
+        break;
+    case CVM_TABLE_SURPLUS:
+        cvm_put_format(text, "  %s is surplus here (%zu bytes)\n", t->signature, t->ours.size);
+        break;
+    }
+}
+
+static void print_tables(const struct cvm_acpi_comparison *c, const struct cvm_acpi_files *ours,
+                         const struct cvm_acpi_files *theirs, struct cvm_buf *text)
+{
+    if (c->unreadable[0] != '\0') {
+        cvm_put_format(text, "  the emulator's tables cannot be read whole: %s\n", c->unreadable);
+    }
+    for (size_t i = 0; i < c->num_tables; i++) {
+        print_table(&c->tables[i], text);
+        cli_acpi_put_diff(&c->tables[i], text);
+    }
+    if (first_unequal(c) == NULL) { /* all tables are equal, but not their order or what follows */
+        cli_acpi_put_bytes(ours->file[CVM_ACPI_FILE_TABLES], theirs->file[CVM_ACPI_FILE_TABLES],
+                           c->files[CVM_ACPI_FILE_TABLES].first_difference, text);
+    }
+}
+
+static void print_loader(const struct cvm_loader_comparison *l, struct cvm_buf *text)
+{
+    cvm_put_format(text,
+                   "  command %zu differs (%zu commands here, %zu from the emulator)\n"
+                   "    ours   %s\n    theirs %s\n",
+                   l->command, l->ours_count, l->theirs_count, *l->ours == '\0' ? "none" : l->ours,
+                   *l->theirs == '\0' ? "none" : l->theirs);
+}
+
+static void print_file(const struct cvm_acpi_comparison *c, enum cvm_acpi_file_index which,
+                       const struct cvm_acpi_files *ours, const struct cvm_acpi_files *theirs,
+                       struct cvm_buf *text)
+{
+    const struct cvm_file_comparison *f = &c->files[which];
+    if (f->equal) {
+        cvm_put_format(text, "%-7s equal, %zu bytes\n", f->name, f->ours_size);
+        return;
+    }
+    cvm_put_format(text, "%-7s differs at offset 0x%zx (%zu bytes here, %zu from the emulator)\n",
+                   f->name, f->first_difference, f->ours_size, f->theirs_size);
+    switch (which) {
+    case CVM_ACPI_FILE_TABLES:
+        print_tables(c, ours, theirs, text);
+        break;
+    case CVM_ACPI_FILE_LOADER:
+        print_loader(&c->loader, text);
+        break;
+    default:
+        cli_acpi_put_bytes(ours->file[which], theirs->file[which], f->first_difference, text);
+    }
+}
+
+static bool print_text(const struct cli_against *what, const struct cvm_acpi_comparison *c,
+                       const struct cvm_acpi_files *ours, const struct cvm_acpi_files *theirs,
+                       struct cvm_error *err)
+{
+    cvm_autobuf struct cvm_buf text = { 0 };
+    if (what->machine->interrupt_trigger == CVM_TRIGGER_EDGE) {
+        cvm_put_text(&text, "interrupts are compared as level triggered: only a TD has edges\n");
+    }
+    if (cvm_machine_knows_bars(what->machine)) {
+        cvm_put_text(&text,
+                     "windows behind root ports are not compared: only firmware opens them\n");
+    }
+    for (size_t i = 0; i < NUM_SHOWN; i++) {
+        print_file(c, shown[i], ours, theirs, &text);
+    }
+    return cvm_buf_finish(&text, "answer", err) && cli_print(&text, err);
+}
+
+/* --- the whole --- */
 
 /* Another QEMU writes other tables: comparing them would blame the generator. */
-static bool check_version(const char *emulator, const struct cvm_machine *machine,
-                          struct cvm_error *err)
+static bool check_version(const struct cli_against *what, struct cvm_error *err)
 {
-    struct cvm_qemu_version v;
-    if (!cvm_emulator_version(emulator, &v, err)) {
-        return false;
-    }
-    return v.major == machine->qemu.major && v.minor == machine->qemu.minor
+    const struct cvm_qemu_version v = what->emulator->version;
+    const struct cvm_qemu_version wanted = what->machine->qemu;
+    return v.major == wanted.major && v.minor == wanted.minor
                ? true
                : cvm_fail(err, CVM_ERR_USAGE,
-                          "the machine has QEMU %u.%u.%u, emulator '%s' is %u.%u.%u",
-                          machine->qemu.major, machine->qemu.minor, machine->qemu.micro, emulator,
-                          v.major, v.minor, v.micro);
+                          "the machine has QEMU %u.%u.%u, emulator '%s' is %u.%u.%u", wanted.major,
+                          wanted.minor, wanted.micro, what->emulator->path, v.major, v.minor,
+                          v.micro);
 }
 
-bool cli_acpi_against(const struct cli *cli, const char *emulator,
-                      const struct cvm_machine *machine, const struct cvm_acpi *acpi,
+bool cli_acpi_against(const struct cli *cli, const struct cli_against *what, bool *equal,
                       struct cvm_error *err)
 {
-    cvm_autoprobed struct cvm_probed_files probed = { 0 };
-    if (!check_version(emulator, machine, err) ||
-        !cvm_qemu_probe(emulator, machine, &probed, err)) {
+    cvm_autoprobedacpi struct cvm_probed_acpi probed = CVM_PROBED_ACPI_NONE;
+    CVM_CLEANUP(cvm_acpi_free)
+    struct cvm_acpi acpi = { 0 };
+    struct cvm_acpi_comparison c;
+    if (!check_version(what, err) || !cvm_acpi_build_as_asked(what->machine, &acpi, err) ||
+        !cvm_acpi_probe(what->emulator, what->machine, 0, &probed, err)) {
         return false;
     }
-    struct comparison files[] = {
-        { "tables",
-          { acpi->tables.data, acpi->tables.size },
-          { probed.tables.data, probed.tables.len } },
-        { "rsdp", { acpi->rsdp.data, acpi->rsdp.size }, { probed.rsdp.data, probed.rsdp.len } },
-        { "loader",
-          { acpi->loader.data, acpi->loader.size },
-          { probed.loader.data, probed.loader.len } },
-    };
-    bool equal = true;
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        compare(&files[i], i == 0);
-        equal &= files[i].equal;
-    }
-    if (!answer(cli, emulator, files, sizeof files / sizeof files[0], equal, err)) {
-        return false;
-    }
-    return equal ? true
-                 : cvm_fail(err, CVM_ERR_MISMATCH, "'%s' writes other tables than were generated",
-                            emulator);
+    const struct cvm_acpi_files ours = cvm_acpi_files_of(&acpi);
+    const struct cvm_acpi_files theirs = cvm_probed_acpi_files(&probed);
+    cvm_acpi_compare(&ours, &theirs, &c);
+    *equal = c.equal;
+    return cli->json || what->name != NULL ? print_json(what, &c, err)
+                                           : print_text(what, &c, &ours, &theirs, err);
+}
+
+bool cli_acpi_fail_mismatch(const char *emulator, struct cvm_error *err)
+{
+    return cvm_fail(err, CVM_ERR_MISMATCH, "'%s' writes other tables than were generated",
+                    emulator);
 }

@@ -4,16 +4,28 @@
 #ifndef CVM_CLI_ACPI_AGAINST_H
 #define CVM_CLI_ACPI_AGAINST_H
 
-#include "measure/include/cvm/acpi.h"
 #include "vmm/cli/cli.h"
+#include "vmm/emulator.h"
+
+/* An emulator and a machine. All borrowed. */
+struct cli_against {
+    const struct cvm_emulator *emulator;
+    const struct cvm_machine *machine;
+    const char *name; /* of the machine: makes the answer one line of JSON; NULL */
+};
 
 /*
- * Asks the emulator for the machine's files, prints whether they are equal and where they differ.
+ * Asks the emulator for the machine's files, prints whether they are equal to ours, as they are
+ * without TD and firmware (vmm/acpi_probe.h), and where they differ.
  *
- * @return false with CVM_ERR_MISMATCH where they differ, after the answer was printed.
+ * @param equal  set where an answer was printed.
+ * @return false with CVM_ERR_USAGE where the machine has another QEMU version, or where the
+ *         emulator cannot be asked.
  */
-CVM_MUST_CHECK bool cli_acpi_against(const struct cli *cli, const char *emulator,
-                                     const struct cvm_machine *machine, const struct cvm_acpi *acpi,
-                                     struct cvm_error *err);
+CVM_MUST_CHECK bool cli_acpi_against(const struct cli *cli, const struct cli_against *what,
+                                     bool *equal, struct cvm_error *err);
+
+/* CVM_ERR_MISMATCH, saying of which emulator. */
+bool cli_acpi_fail_mismatch(const char *emulator, struct cvm_error *err);
 
 #endif

@@ -121,6 +121,21 @@ static bool print_text(const struct acpi_answer *a, struct cvm_error *err)
     return cvm_buf_finish(&text, "answer", err) && cli_print(&text, err);
 }
 
+static bool answer_against(const struct cli *cli, const char *path,
+                           const struct cvm_machine *machine, struct cvm_error *err)
+{
+    struct cvm_emulator emulator;
+    bool equal = false;
+    if (!cvm_emulator_ask(path, CVM_EMULATOR_TIMEOUT_MS, &emulator, err)) {
+        return false;
+    }
+    const struct cli_against what = { .emulator = &emulator, .machine = machine };
+    if (!cli_acpi_against(cli, &what, &equal, err)) {
+        return false;
+    }
+    return equal || cli_acpi_fail_mismatch(path, err);
+}
+
 static bool answer_one(const struct cli *cli, const struct acpi_args *args, struct cvm_error *err)
 {
     cvm_autojson struct json_object *description = NULL;
@@ -137,7 +152,7 @@ static bool answer_one(const struct cli *cli, const struct acpi_args *args, stru
         return false;
     }
     if (args->against != NULL) {
-        return cli_acpi_against(cli, args->against, &answer.machine, &answer.acpi, err);
+        return answer_against(cli, args->against, &answer.machine, err);
     }
     if (answer.acpi.extrapolated) {
         cvm_warn(&warnings, "no QEMU %u.%u was ever compared: the tables are extrapolated",
@@ -166,38 +181,68 @@ static const struct cvm_json_field named_fields[] = {
     { 0 },
 };
 
-static bool answer_named(const struct json_object *item, struct cvm_error *err)
+/* One line of JSON. */
+static bool answer_named(const struct named_machine *named, const struct acpi_answer *answer,
+                         struct cvm_error *err)
 {
-    struct named_machine named = { 0 };
-    CVM_CLEANUP(free_answer)
-    struct acpi_answer answer = { 0 };
     cvm_autobuilder struct cvm_json_builder b = { 0 };
-    if (!cvm_json_decode(item, named_fields, CVM_JSON_IGNORE_UNKNOWN, &named, err) ||
-        !compute(named.machine, &answer, err)) {
-        return false;
-    }
     cvm_json_begin_object(&b, NULL);
-    cvm_json_put_string(&b, "name", named.name);
-    put_answer(&answer, &b);
+    cvm_json_put_string(&b, "name", named->name);
+    put_answer(answer, &b);
     cvm_json_end(&b);
     return cli_print_json(&b, err);
 }
 
-static bool answer_many(const char *path, struct cvm_error *err)
+/* A machine of a list; *equal becomes false where the emulator, if any is given, differs. */
+static bool answer_item(const struct cli *cli, const struct json_object *item,
+                        const struct cvm_emulator *emulator, bool *equal, struct cvm_error *err)
+{
+    struct named_machine named = { 0 };
+    CVM_CLEANUP(free_answer)
+    struct acpi_answer answer = { 0 };
+    bool same = true;
+    if (!cvm_json_decode(item, named_fields, CVM_JSON_IGNORE_UNKNOWN, &named, err) ||
+        !compute(named.machine, &answer, err)) {
+        return false;
+    }
+    if (emulator == NULL) {
+        return answer_named(&named, &answer, err);
+    }
+    const struct cli_against what = {
+        .emulator = emulator,
+        .machine = &answer.machine,
+        .name = named.name,
+    };
+    if (!cli_acpi_against(cli, &what, &same, err)) {
+        return false;
+    }
+    *equal &= same;
+    return true;
+}
+
+static bool answer_many(const struct cli *cli, const struct acpi_args *args, struct cvm_error *err)
 {
     cvm_autojson struct json_object *array = NULL;
+    struct cvm_emulator emulator;
+    bool equal = true;
+    const char *path = args->machines;
     if (!cvm_json_load_max(path, MAX_MACHINES_FILE, &array, err)) {
         return false;
     }
     if (!cvm_json_is_array(array)) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "'%s': not a JSON array", path);
     }
+    if (args->against != NULL &&
+        !cvm_emulator_ask(args->against, CVM_EMULATOR_TIMEOUT_MS, &emulator, err)) {
+        return false;
+    }
     for (size_t i = 0; i < cvm_json_array_length(array); i++) {
-        if (!answer_named(cvm_json_array_at(array, i), err)) {
+        if (!answer_item(cli, cvm_json_array_at(array, i), args->against == NULL ? NULL : &emulator,
+                         &equal, err)) {
             return cvm_context(err, "'%s': machine %zu", path, i);
         }
     }
-    return true;
+    return equal || cli_acpi_fail_mismatch(args->against, err);
 }
 
 static bool run_acpi(const struct cli *cli, const void *data, struct cvm_error *err)
@@ -209,9 +254,8 @@ static bool run_acpi(const struct cli *cli, const void *data, struct cvm_error *
     if (args->machines == NULL) {
         return answer_one(cli, args, err);
     }
-    return args->out == NULL && args->against == NULL
-               ? answer_many(args->machines, err)
-               : cvm_fail(err, CVM_ERR_USAGE, "--out and --against go with --machine");
+    return args->out == NULL ? answer_many(cli, args, err)
+                             : cvm_fail(err, CVM_ERR_USAGE, "--out goes with --machine");
 }
 
 const struct cli_command cmd_acpi = {

@@ -175,8 +175,10 @@ CVM_API bool cvm_machine_knows_bars(const struct cvm_machine *machine);
 CVM_API uint32_t cvm_machine_count(const struct cvm_machine *machine, enum cvm_device_role role);
 
 /**
- * Whether the machine can exist: CPU count, memory size and alignment, slots unique and in
- * range, windows that neither overlap RAM nor wrap.
+ * Whether the machine can exist: CPU count by QEMU version, memory size and alignment, slots
+ * unique and in range, windows that neither overlap RAM nor wrap, NUMA nodes that have all CPUs
+ * and memory, at most 32 ports behind an expander, and a bus number for every port: those on the
+ * root bus below the first expander's, each expander's before the next, none past 255.
  *
  * @return false with CVM_ERR_MALFORMED naming the field, its value and the limit, or
  *         CVM_ERR_UNSUPPORTED for what this library cannot describe yet.

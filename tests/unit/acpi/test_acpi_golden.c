@@ -19,9 +19,9 @@ static const struct {
     const char *name;
     size_t cases; /* so that nobody loses one unnoticed */
 } families[] = {
-    { "qemu-7.2", 57 },  { "qemu-8.2-tdx", 57 }, { "qemu-9.1-tdx", 57 },
-    { "qemu-9.2", 57 },  { "qemu-10.0", 57 },    { "qemu-11.1", 57 },
-    { "guest-7.2", 11 }, { "guest-10.0", 11 },   { "guest-11.1", 11 },
+    { "qemu-7.2", 57 },   { "qemu-8.2-tdx", 57 }, { "qemu-9.1-tdx", 57 },    { "qemu-9.2", 57 },
+    { "qemu-10.0", 57 },  { "qemu-11.1", 57 },    { "qemu-7.2-shapes", 14 }, { "guest-7.2", 11 },
+    { "guest-10.0", 11 }, { "guest-11.1", 11 },
 };
 
 static void put_json(json_object **slot)
@@ -53,6 +53,12 @@ static json_object *get(json_object *o, const char *key, json_type type)
 static uint64_t get_number(json_object *o, const char *key)
 {
     return json_object_get_uint64(get(o, key, json_type_int));
+}
+
+/* A member that may be left out. */
+static uint64_t get_number_or(json_object *o, const char *key, uint64_t absent)
+{
+    return json_object_object_get_ex(o, key, NULL) ? get_number(o, key) : absent;
 }
 
 static bool get_flag(json_object *o, const char *key)
@@ -126,8 +132,8 @@ static struct cvm_machine machine_of(json_object *m)
         .hotplug_off = get_flag(m, "hotplug_off"),
         .tpm = get_flag(m, "swtpm"),
         .pci_hole64_size = get_number(m, "pci_hole64_size"),
-        .pciexbar_base = CVM_PCIEXBAR_BASE,
-        .pci_window64_base = CVM_PCI_WINDOW64_BASE,
+        .pciexbar_base = get_number_or(m, "pciexbar_base", CVM_PCIEXBAR_BASE),
+        .pci_window64_base = get_number_or(m, "pci_window64_base", CVM_PCI_WINDOW64_BASE),
         .gpu_bars = bars_of(m, "gpu_bars"),
         .nvswitch_bars = bars_of(m, "nvswitch_bars"),
     };

@@ -302,6 +302,117 @@ static void test_slot_limits(void **state)
     assert_refused(&m, CVM_ERR_MALFORMED, "4294967295 devices, at most 30");
 }
 
+/* Two nodes, each with an expander, and ports on the root bus as well. */
+static struct cvm_machine numa_machine(uint32_t gpus, uint32_t nvswitches)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_machine m = small_machine();
+    const struct cvm_device_counts counts = {
+        .gpus = gpus,
+        .nvswitches = nvswitches,
+        .expanders = 2,
+    };
+    must(cvm_machine_place_devices(&m, &counts, &err), &err);
+    m.num_numa_nodes = 2;
+    for (uint32_t i = 0; i < 2; i++) {
+        m.numa_nodes[i].cpu_count = 1;
+        m.numa_nodes[i].memory_size = GIB;
+        m.numa_nodes[i].has_expander = true;
+        m.numa_nodes[i].expander_bus = (uint8_t)(5 + 5 * i);
+        m.numa_nodes[i].num_gpus = 1;
+    }
+    return m;
+}
+
+static void test_ports_behind_an_expander(void **state)
+{
+    struct cvm_machine m = numa_machine(0, 0);
+    (void)state;
+    m.numa_nodes[1].num_gpus = 32;
+    assert_accepted(&m);
+    m.numa_nodes[1].num_gpus = 33;
+    assert_refused(&m, CVM_ERR_MALFORMED,
+                   "node 1: num_gpus 33, but an expander's bus has 32 slots");
+    m.numa_nodes[1].num_gpus = UINT32_MAX;
+    assert_refused(&m, CVM_ERR_MALFORMED, "node 1: num_gpus 4294967295, but");
+}
+
+/* Every port needs a bus of its own: those of the root bus come first, from 1 on. */
+static void test_bus_numbers(void **state)
+{
+    struct cvm_machine m = numa_machine(2, 2);
+    (void)state;
+    assert_accepted(&m); /* ports 1 to 4, expander 5 */
+    m = numa_machine(3, 2);
+    assert_refused(&m, CVM_ERR_MALFORMED,
+                   "node 0: an expander on bus 5 with 1 ports; buses up to 5 are taken");
+    m = numa_machine(0, 0);
+    m.numa_nodes[0].expander_bus = 1;
+    assert_accepted(&m);
+    m.numa_nodes[0].expander_bus = 0;
+    assert_refused(&m, CVM_ERR_MALFORMED,
+                   "node 0: an expander on bus 0 with 1 ports; buses up to 0");
+    m = numa_machine(0, 0);
+    m.numa_nodes[0].num_gpus = 4; /* 6 to 9, next expander 10 */
+    assert_accepted(&m);
+    m.numa_nodes[0].num_gpus = 5;
+    assert_refused(&m, CVM_ERR_MALFORMED,
+                   "node 1: an expander on bus 10 with 1 ports; buses up to 10");
+    m.numa_nodes[0].num_gpus = 1;
+    m.numa_nodes[1].expander_bus = 5;
+    assert_refused(&m, CVM_ERR_MALFORMED,
+                   "node 1: an expander on bus 5 with 1 ports; buses up to 6");
+    m.numa_nodes[1].expander_bus = 254;
+    assert_accepted(&m);
+    m.numa_nodes[1].expander_bus = 255;
+    assert_refused(&m, CVM_ERR_MALFORMED, "node 1: an expander on bus 255 with 1 ports; ");
+    m.numa_nodes[1].num_gpus = 0;
+    assert_accepted(&m);
+}
+
+static void test_node_limits(void **state)
+{
+    struct cvm_machine m = numa_machine(0, 0);
+    (void)state;
+    m.numa_nodes[0].cpu_count = 2;
+    assert_refused(&m, CVM_ERR_MALFORMED,
+                   "the NUMA nodes have 3 CPUs and 2147483648 bytes of memory, the machine 2 and");
+    m.numa_nodes[0].cpu_count = 0;
+    assert_refused(&m, CVM_ERR_MALFORMED, "node 0: 0 CPUs and 1073741824 bytes of memory");
+    m = numa_machine(0, 0);
+    m.numa_nodes[1].memory_size = 0;
+    assert_refused(&m, CVM_ERR_MALFORMED, "node 1: 1 CPUs and 0 bytes of memory");
+    m.numa_nodes[1].memory_size = GIB - MIB;
+    assert_refused(&m, CVM_ERR_MALFORMED,
+                   "2146435072 bytes of memory, the machine 2 and 2147483648");
+    m.num_numa_nodes = CVM_MAX_NUMA_NODES + 1;
+    assert_refused(&m, CVM_ERR_MALFORMED, "9 NUMA nodes, at most 8");
+    m = numa_machine(0, 0);
+    m.numa_nodes[1].has_expander = false;
+    assert_refused(&m, CVM_ERR_MALFORMED, "1 nodes have an expander, 2 slots hold one");
+}
+
+static void test_slots_run_out_beside_expanders(void **state)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_machine m = small_machine();
+    (void)state;
+    must(cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .nics = 12, .expanders = 8 },
+                                   &err),
+         &err);
+    assert_int_equal(m.devices[15].slot, 16);
+    assert_int_equal(m.devices[22].slot, 23);
+    assert_false(cvm_machine_place_devices(
+        &m, &(struct cvm_device_counts){ .nics = 9, .gpus = 4, .expanders = 1 }, &err));
+    assert_error(&err, CVM_ERR_UNSUPPORTED,
+                 "16 devices and 1 expanders on the root bus, which has 15 slots for the former "
+                 "and 8 for the latter: volumes 0, NICs 9, GPUs 4, NVSwitches 0");
+    err = (struct cvm_error){ 0 };
+    assert_false(
+        cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .expanders = 9 }, &err));
+    assert_error(&err, CVM_ERR_UNSUPPORTED, "3 devices and 9 expanders on the root bus");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +428,10 @@ int main(void)
         cmocka_unit_test(test_window_limits),
         cmocka_unit_test(test_pciexbar_limits),
         cmocka_unit_test(test_slot_limits),
+        cmocka_unit_test(test_ports_behind_an_expander),
+        cmocka_unit_test(test_bus_numbers),
+        cmocka_unit_test(test_node_limits),
+        cmocka_unit_test(test_slots_run_out_beside_expanders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

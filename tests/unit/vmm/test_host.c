@@ -1,10 +1,9 @@
 #include "tests/support/check.h"
-#include "tests/unit/vmm/place.h"
+#include "tests/unit/vmm/fake_emulator.h"
 
 #include "vmm/host.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 static const char *const variables[] = { "CVM_CONFIG", "CVM_CONNECT", "CVM_IMAGE_DIR",
@@ -38,6 +37,7 @@ static void test_defaults(void **state)
     assert_string_equal(h.state_dir, "/var/lib/cvm");
     assert_string_equal(h.accelerator, "kvm");
     assert_string_equal(h.attestation_variant, "auto");
+    assert_string_equal(h.acpi_check, "warn");
     assert_false(h.cid_first.set || h.cid_count.set || h.host_api_port.set);
     assert_null(h.qgs_socket);
     assert_null(h.run_as);
@@ -63,17 +63,19 @@ static void test_every_key(void **state)
 {
     struct cvm_error err = { 0 };
     cvm_autohost struct cvm_host h = { 0 };
-    must(load(*state,
-              "{\"libvirt_uri\":\"qemu:///session\",\"emulator\":\"/opt/qemu\",\"accelerator\":"
-              "\"tcg\",\"image_dir\":\"/i\",\"state_dir\":\"/s\",\"kms_urls\":[\"k\"],"
-              "\"gateway_urls\":[\"g\",\"h\"],\"pccs_url\":\"https://p\",\"docker_registry\":\"r\","
-              "\"host_api_port\":11000,\"cid_first\":3,\"cid_count\":5,\"qgs_socket\":\"/q\","
-              "\"attestation_variant\":\"lite\",\"guest_address_bits\":46,\"run_as\":\"+0:+0\","
-              "\"qemu\":{\"pic\":true,\"smm\":false,\"hotplug_off\":true,"
-              "\"qemu_single_pass_add_pages\":false,\"pci_hole64_size\":\"1T\",\"pciexbar_base\":"
-              "2952790016,\"pci_window64_base\":4294967296,\"host_share_mode\":\"vvfat\"}}",
-              &h, &err),
-         &err);
+    must(
+        load(
+            *state,
+            "{\"libvirt_uri\":\"qemu:///session\",\"emulator\":\"/opt/qemu\",\"accelerator\":"
+            "\"tcg\",\"image_dir\":\"/i\",\"state_dir\":\"/s\",\"kms_urls\":[\"k\"],"
+            "\"gateway_urls\":[\"g\",\"h\"],\"pccs_url\":\"https://p\",\"docker_registry\":\"r\","
+            "\"host_api_port\":11000,\"cid_first\":3,\"cid_count\":5,\"qgs_socket\":\"/q\","
+            "\"attestation_variant\":\"lite\",\"acpi_check\":\"off\",\"guest_address_bits\":46,\"run_as\":\"+0:+0\","
+            "\"qemu\":{\"pic\":true,\"smm\":false,\"hotplug_off\":true,"
+            "\"qemu_single_pass_add_pages\":false,\"pci_hole64_size\":\"1T\",\"pciexbar_base\":"
+            "2952790016,\"pci_window64_base\":4294967296,\"host_share_mode\":\"vvfat\"}}",
+            &h, &err),
+        &err);
     assert_string_equal(h.libvirt_uri, "qemu:///session");
     assert_string_equal(h.emulator, "/opt/qemu");
     assert_string_equal(h.accelerator, "tcg");
@@ -86,6 +88,7 @@ static void test_every_key(void **state)
     assert_int_equal(h.cid_count.value, 5);
     assert_string_equal(h.qgs_socket, "/q");
     assert_string_equal(h.attestation_variant, "lite");
+    assert_string_equal(h.acpi_check, "off");
     assert_int_equal(h.guest_address_bits.value, 46);
     assert_string_equal(h.run_as, "+0:+0");
     assert_true(h.qemu.pic.value && h.qemu.smm.set && h.qemu.hotplug_off.value);
@@ -102,6 +105,7 @@ static void test_bad_configurations(void **state)
         { "{\"image_dri\":\"/x\"}", "unknown key 'image_dri', did you mean 'image_dir'?" },
         { "{\"accelerator\":\"xen\"}", "key 'accelerator': 'xen' is none of" },
         { "{\"attestation_variant\":\"Lite\"}", "key 'attestation_variant': 'Lite' is none of" },
+        { "{\"acpi_check\":\"on\"}", "key 'acpi_check': 'on' is none of: off warn require" },
         { "{\"cid_first\":2}", "key 'cid_first': 2 is not within 3 to 4294967294" },
         { "{\"cid_count\":0}", "key 'cid_count': 0 is not within 1 to" },
         { "{\"guest_address_bits\":53}", "key 'guest_address_bits': 53 is not within 36 to 52" },
@@ -187,14 +191,6 @@ static void test_a_configuration_by_variable(void **state)
 
 /* --- the emulator's version --- */
 
-static const char *make_program(const struct place *p, const char *script)
-{
-    place_delete(p, "emulator");
-    place_write_text(p, "emulator", script);
-    assert_int_equal(fchmodat(p->fd, "emulator", 0755, 0), 0);
-    return place_path(p, "emulator");
-}
-
 static void test_versions_of_emulators(void **state)
 {
     static const struct {
@@ -212,7 +208,7 @@ static void test_versions_of_emulators(void **state)
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         struct cvm_error err = { 0 };
         struct cvm_qemu_version v;
-        must(cvm_emulator_version(make_program(*state, good[i].script), &v, &err), &err);
+        must(cvm_emulator_version(fake_program(*state, good[i].script), &v, &err), &err);
         assert_memory_equal(&v, &good[i].version, sizeof v);
     }
 }
@@ -235,7 +231,7 @@ static void test_what_is_no_emulator(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct cvm_error err = { 0 };
         struct cvm_qemu_version v;
-        if (cvm_emulator_version(make_program(*state, bad[i].script), &v, &err)) {
+        if (cvm_emulator_version(fake_program(*state, bad[i].script), &v, &err)) {
             fail_msg("accepted: %s", bad[i].script);
         }
         assert_non_null(strstr(err.msg, "emulator '/"));
@@ -252,7 +248,7 @@ static void test_a_talkative_program(void **state)
 {
     struct cvm_error err = { 0 };
     struct cvm_qemu_version v;
-    const char *program = make_program(*state, "#!/bin/sh\necho 'QEMU emulator version 9.2.1'\n"
+    const char *program = fake_program(*state, "#!/bin/sh\necho 'QEMU emulator version 9.2.1'\n"
                                                "head -c 1000000 /dev/zero\n");
     pid_t pid = fork();
     if (pid == 0) {

@@ -78,7 +78,9 @@ static void test_versions(void **state)
         if (cvm_qemu_version_parse(bad[i], &v, &err)) {
             fail_msg("'%s' is no version", bad[i]);
         }
-        assert_error(&err, CVM_ERR_MALFORMED, "is not a QEMU version like 8.2.2");
+        char shown[128];
+        snprintf(shown, sizeof shown, "'%.64s' is not a QEMU version like 8.2.2", bad[i]);
+        assert_error(&err, CVM_ERR_MALFORMED, shown);
     }
 }
 

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Prints machines that nobody listed, as `cvm acpi --machines` reads them.
+
+    machines.py VERSION COUNT [SEED]
+
+They are the same for the same arguments. Values are drawn so that each kind of machine occurs:
+with and without hot-plug, PIC, SMM, TPM, volumes, network interfaces, GPUs and NVSwitches on the root
+bus, NUMA nodes with and without expanders, and GPUs behind these. The first few are extremes.
+"""
+
+import json
+import random
+import sys
+
+MIB = 1 << 20
+GIB = 1 << 30
+SLOTS = 30  # of the root bus
+SLOTS_BESIDE_EXPANDERS = 15
+MANDATORY = 3  # data disk, vsock, share
+
+EXTREMES = [
+    {"cpu_count": 255, "memory_size": 2 * GIB},
+    {"cpu_count": 1, "memory_size": 64 * MIB, "num_nics": 26},
+    {"cpu_count": 2, "memory_size": 0xb0000000 - MIB, "num_nics": 0, "num_gpus": 16,
+     "num_nvswitches": 10},
+    {"cpu_count": 64, "memory_size": 2 << 40, "pci_hole64_size": 16 << 40, "num_gpus": 8,
+     "num_nvswitches": 4, "hotplug_off": True},
+    {"cpu_count": 16, "memory_size": 16 * GIB, "hugepages": True, "num_gpus": 64, "swtpm": True,
+     "numa_nodes": [{"cpu_count": 8, "memory_size": 8 * GIB, "pxb_bus": 1, "num_gpus": 32},
+                    {"cpu_count": 8, "memory_size": 8 * GIB, "pxb_bus": 223, "num_gpus": 32}]},
+    {"cpu_count": 8, "memory_size": 8 * GIB, "hugepages": True, "num_gpus": 16,
+     "numa_nodes": [{"cpu_count": 1, "memory_size": GIB, "pxb_bus": 8 + 3 * i, "num_gpus": 2}
+                    for i in range(8)]},
+]
+
+
+def split(rng, total, parts):
+    """Positive whole numbers that add up to the total."""
+    cuts = sorted(rng.sample(range(1, total), parts - 1))
+    return [b - a for a, b in zip([0] + cuts, cuts + [total])]
+
+
+def nodes(rng, machine):
+    """Puts CPUs and memory into nodes; returns how many GPUs are behind expanders."""
+    count = rng.randint(1, min(8, machine["cpu_count"]))
+    cpus = split(rng, machine["cpu_count"], count)
+    memory = split(rng, machine["memory_size"] // MIB, count)
+    bus = 1 + machine["num_gpus"] + machine["num_nvswitches"] + rng.randint(0, 20)
+    result, behind = [], 0
+    for i in range(count):
+        node = {"cpu_count": cpus[i], "memory_size": memory[i] * MIB, "pxb_bus": None, "num_gpus": 0}
+        gpus = rng.randint(0, 8)
+        if rng.random() < 0.6 and bus + gpus <= 255:
+            node["pxb_bus"], node["num_gpus"] = bus, gpus
+            behind += gpus
+            bus += gpus + 1 + rng.randint(0, 10)
+        result.append(node)
+    machine["numa_nodes"] = result
+    machine["hugepages"] = True
+    return behind
+
+
+def ordinary(rng):
+    with_nodes = rng.random() < 0.5
+    machine = {
+        "cpu_count": rng.choice([rng.randint(1, 8), rng.randint(9, 64), rng.randint(65, 255)]),
+        "memory_size": rng.choice([rng.randint(64, 4096), rng.randint(4097, 1 << 20)]) * MIB,
+        "pic": rng.random() < 0.4,
+        "smm": rng.random() < 0.4,
+        "swtpm": rng.random() < 0.4,
+        "hotplug_off": rng.random() < 0.4,
+        "pci_hole64_size": rng.choice([0, rng.randint(1, 4096) * GIB]),
+        "rootfs_device": rng.choice(["virtio-blk", "cdrom", "none"]),
+    }
+    free = (SLOTS_BESIDE_EXPANDERS if with_nodes else SLOTS) - MANDATORY - 1
+    for key in ("num_nics", "num_verity_volumes", "num_gpus", "num_nvswitches"):
+        machine[key] = rng.choice([0, 1, rng.randint(0, 6)])
+        machine[key] = min(machine[key], free)
+        free -= machine[key]
+    if with_nodes:
+        machine["num_gpus"] += nodes(rng, machine)
+    return machine
+
+
+def main():
+    version, count = sys.argv[1], int(sys.argv[2])
+    rng = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+    machines = EXTREMES[:count] + [ordinary(rng) for _ in range(count - len(EXTREMES))]
+    json.dump([{"name": f"{i:03}", "machine": {"qemu_version": version,
+                                               "interrupt_trigger": "level", **machine}}
+               for i, machine in enumerate(machines)], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+#include "tests/support/check.h"
+#include "tests/unit/vmm/fake_emulator.h"
+
+#include "vmm/acpi_probe.h"
+#include "vmm/process.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+
+static struct cvm_machine small_machine(void)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_machine m = {
+        .qemu = { 9, 2, 1 },
+        .cpu_count = 2,
+        .memory_size = UINT64_C(2) << 30,
+        .pciexbar_base = CVM_PCIEXBAR_BASE,
+        .pci_window64_base = CVM_PCI_WINDOW64_BASE,
+    };
+    must(cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .nics = 1 }, &err), &err);
+    return m;
+}
+
+static struct cvm_emulator emulator_of(const char *path)
+{
+    return (struct cvm_emulator){ path, { 9, 2, 1 }, "9.2.1", 1u << CVM_ACCEL_TCG };
+}
+
+static bool ask(const char *path, const struct cvm_machine *m, unsigned timeout_ms,
+                struct cvm_probed_acpi *out, struct cvm_error *err)
+{
+    const struct cvm_emulator e = emulator_of(path);
+    return cvm_acpi_probe(&e, m, timeout_ms, out, err);
+}
+
+static void write_memory(const struct place *p)
+{
+    const struct cvm_buf files[3] = {
+        { .data = (uint8_t *)(uintptr_t) "loader", .len = 6 },
+        { .data = (uint8_t *)(uintptr_t) "rsdp", .len = 4 },
+        { .data = (uint8_t *)(uintptr_t) "tables", .len = 6 },
+    };
+    fake_memory(p, files);
+}
+
+static void test_files_are_read(void **state)
+{
+    const struct cvm_machine m = small_machine();
+    cvm_autoprobedacpi struct cvm_probed_acpi probed = CVM_PROBED_ACPI_NONE;
+    struct cvm_error err = { 0 };
+    write_memory(*state);
+    must(ask(fake_emulator(*state, ""), &m, 20000, &probed, &err), &err);
+    const struct cvm_acpi_files files = cvm_probed_acpi_files(&probed);
+    assert_bytes(files.file[CVM_ACPI_FILE_LOADER].data, files.file[CVM_ACPI_FILE_LOADER].size,
+                 "loader", 6);
+    assert_bytes(files.file[CVM_ACPI_FILE_TABLES].data, files.file[CVM_ACPI_FILE_TABLES].size,
+                 "tables", 6);
+}
+
+/* What a caller adds to the command line is there, and files are whichever it names. */
+static void test_options_of_the_caller(void **state)
+{
+    static const char *const options[] = { "-smbios", "type=1,product=x", NULL };
+    const struct cvm_machine m = small_machine();
+    const struct cvm_emulator e = emulator_of(fake_emulator(*state, ""));
+    const struct cvm_probe probe = { &e, &m, "max", options, 20000 };
+    struct cvm_probed_file file = { .name = "etc/acpi/tables" };
+    struct cvm_error err = { 0 };
+    write_memory(*state);
+    place_write_text(*state, "memory-2", "tables");
+    must(cvm_qemu_probe(&probe, &file, 1, &err), &err);
+    assert_bytes(file.data.data, file.data.len, "tables", 6);
+    cvm_probed_files_free(&file, 1);
+    struct cvm_buf started = place_read(*state, "started");
+    assert_non_null(strstr((const char *)started.data, " -smbios type=1,product=x\n"));
+    assert_non_null(strstr((const char *)started.data, " -cpu max,phys-bits=46,"));
+    cvm_buf_free(&started);
+    struct cvm_probed_file many[CVM_PROBE_MAX_FILES + 1] = { { 0 } };
+    assert_false(cvm_qemu_probe(&probe, many, CVM_PROBE_MAX_FILES + 1, &err));
+    assert_error(&err, CVM_ERR_UNSUPPORTED, "9 files at once, at most 8");
+}
+
+/* Each ends the conversation at another point. */
+static void test_emulators_that_fail(void **state)
+{
+    static const struct {
+        const char *script;
+        unsigned timeout_ms;
+        const char *message;
+    } cases[] = {
+        { "echo a warning: nothing >&2; echo 'bad option' >&2; exit 1", 20000,
+          "the emulator ended: bad option" },
+        { "exit 0", 20000, "the emulator ended: the emulator says nothing" },
+        { "kill -9 $$", 20000, "the emulator ended" },
+        { "exec sleep 60", 300, "no answer within 300 ms" },
+        { "printf '{\"QMP\": {}}\\n'; exec sleep 60", 300, "no answer within 300 ms" },
+        { "while :; do echo '{\"event\": \"NOISE\"}'; done", 300, "no answer within 300 ms" },
+        { "echo garbage; exec sleep 60", 20000, "QMP: not JSON" },
+        { "printf '{\"QMP\": {}}\\n'; read -r x; echo '{\"error\": {}}'; exec sleep 60", 20000,
+          "the emulator refuses a command of its monitor" },
+        { "head -c 2000000 /dev/zero; exec sleep 60", 20000, "an answer of more than 1048576" },
+        { "printf '{\"QMP\": {}}\\n'; while read -r x; do printf '{\"return\": \"unknown\"}\\n'; done",
+          20000, "the monitor does not understand 'o /w 0xcf8" },
+        { "printf '{\"QMP\": {}}\\n'; while read -r x; do printf '{\"return\": \"\"}\\n'; done",
+          20000, "open '/tmp/cvm-" },
+    };
+    const struct cvm_machine m = small_machine();
+    const struct place *p = *state;
+    setenv("TMPDIR", p->path, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cvm_autoprobedacpi struct cvm_probed_acpi probed = CVM_PROBED_ACPI_NONE;
+        struct cvm_error err = { 0 };
+        uint64_t start = cvm_now_ms();
+        if (ask(fake_emulator(p, cases[i].script), &m, cases[i].timeout_ms, &probed, &err)) {
+            fail_msg("accepted: %s", cases[i].script);
+        }
+        assert_error(&err, CVM_ERR_SYSTEM, cases[i].message);
+        assert_true(cvm_now_ms() - start < 20000);
+    }
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+    assert_int_equal(errno, ECHILD);
+    unsetenv("TMPDIR");
+    assert_int_equal(place_count(p, "."), 1); /* the emulator, and nothing temporary */
+}
+
+/* Files that are not what the directory says, and directories that are none. */
+static void test_memory_that_is_wrong(void **state)
+{
+    static const struct {
+        const char *name, *content, *message;
+    } cases[] = {
+        { "memory-1", "short", "directory of fw_cfg: the emulator wrote 5 bytes of 16388" },
+        { "memory-3", "rs", "'etc/acpi/rsdp': the emulator wrote 2 bytes of 4" },
+        { "memory-4", "", "'etc/acpi/tables': the emulator wrote 0 bytes of 6" },
+    };
+    const struct cvm_machine m = small_machine();
+    const char *path = fake_emulator(*state, "");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cvm_autoprobedacpi struct cvm_probed_acpi probed = CVM_PROBED_ACPI_NONE;
+        struct cvm_error err = { 0 };
+        write_memory(*state);
+        place_write_text(*state, cases[i].name, cases[i].content);
+        assert_false(ask(path, &m, 20000, &probed, &err));
+        assert_error(&err, CVM_ERR_SYSTEM, cases[i].message);
+    }
+    const struct cvm_buf huge[3] = { { .data = (uint8_t *)(uintptr_t) "x", .len = 1 },
+                                     { 0 },
+                                     { 0 } };
+    cvm_autoprobedacpi struct cvm_probed_acpi probed = CVM_PROBED_ACPI_NONE;
+    struct cvm_error err = { 0 };
+    fake_memory(*state, huge);
+    assert_false(ask(path, &m, 20000, &probed, &err));
+    assert_error(&err, CVM_ERR_SYSTEM,
+                 "'etc/acpi/rsdp': a file of 0 bytes in fw_cfg; 1 to 1048576");
+}
+
+static void test_machines_that_cannot_be_asked_for(void **state)
+{
+    struct cvm_machine m = small_machine();
+    const struct cvm_emulator e = emulator_of("/absent");
+    cvm_autoprobedacpi struct cvm_probed_acpi probed = CVM_PROBED_ACPI_NONE;
+    struct cvm_error err = { 0 };
+    const char *path = getenv("PATH");
+    cvm_autofree char *kept = strdup(path == NULL ? "" : path);
+    (void)state;
+    m.memory_size = 1 << 20;
+    assert_false(cvm_acpi_probe(&e, &m, 0, &probed, &err));
+    assert_error(&err, CVM_ERR_UNSUPPORTED, "memory_size 1048576: a machine of less than 2097152");
+    m = small_machine();
+    m.tpm = true;
+    err = (struct cvm_error){ 0 };
+    setenv("PATH", "/absent", 1);
+    bool ok = cvm_acpi_probe(&e, &m, 0, &probed, &err);
+    setenv("PATH", kept, 1);
+    assert_false(ok);
+    assert_error(&err, CVM_ERR_UNSUPPORTED, "there is none on PATH (Debian package swtpm)");
+    m = small_machine();
+    err = (struct cvm_error){ 0 };
+    assert_false(cvm_acpi_probe(&e, &m, 0, &probed, &err));
+    assert_error(&err, CVM_ERR_SYSTEM, "emulator '/absent': run '/absent'");
+}
+
+#define PLACED(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PLACED(test_files_are_read),
+        PLACED(test_options_of_the_caller),
+        PLACED(test_emulators_that_fail),
+        PLACED(test_memory_that_is_wrong),
+        cmocka_unit_test(test_machines_that_cannot_be_asked_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
