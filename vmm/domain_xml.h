@@ -9,6 +9,9 @@
 
 #include "vmm/request.h"
 
+/* The label by which guests look for a share that is a disk. */
+#define CVM_SHARE_LABEL "DSTACKSHR"
+
 /* Everything the document says that is not in the machine. All borrowed. */
 struct cvm_domain {
     const char *name;
@@ -16,10 +19,11 @@ struct cvm_domain {
     const char *os_image_hash;
     const char *emulator;
     const char *firmware, *kernel, *initrd, *cmdline; /* absolute paths; text */
-    const char *rootfs;     /* absolute path; NULL where the machine has no such device */
-    const char *data_disk;  /* absolute path */
-    const char *share_dir;  /* absolute path */
-    const char *share_mode; /* 9p */
+    const char *rootfs;      /* absolute path; NULL where the machine has no such device */
+    const char *data_disk;   /* absolute path */
+    const char *share_dir;   /* absolute path */
+    const char *share_mode;  /* 9p, vhd, vvfat */
+    const char *share_image; /* absolute path of the disk image; for vhd */
     bool share_readonly;
     const struct cvm_volume *volumes;
     const struct cvm_network *networks;
