@@ -1,5 +1,6 @@
 #include "vmm/domain_xml.h"
 
+#include "vmm/share_disk.h"
 #include "vmm/template.h"
 
 #include <stdio.h>

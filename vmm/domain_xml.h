@@ -9,9 +9,6 @@
 
 #include "vmm/request.h"
 
-/* The label by which guests look for a share that is a disk. */
-#define CVM_SHARE_LABEL "DSTACKSHR"
-
 /* Everything the document says that is not in the machine. All borrowed. */
 struct cvm_domain {
     const char *name;

@@ -1,14 +1,9 @@
 #include "vmm/host.h"
 
 #include "vmm/machine.h"
+#include "vmm/program.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/wait.h>
-
-extern char **environ;
 
 #define FIELD(f) offsetof(struct cvm_host, f)
 /* clang-format off */
@@ -121,47 +116,13 @@ void cvm_host_free(struct cvm_host *host)
 
 /* --- the emulator's version --- */
 
-/* Runs `emulator --version` and reads what it prints, up to size - 1 characters. */
-static bool capture_version(const char *emulator, char *text, size_t size, struct cvm_error *err)
-{
-    int pipe_fds[2];
-    if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
-        return cvm_fail_errno(err, errno, "pipe");
-    }
-    cvm_autoclose int out = pipe_fds[0];
-    char *const argv[] = { (char *)(uintptr_t)emulator, (char *)(uintptr_t) "--version", NULL };
-    posix_spawn_file_actions_t actions;
-    pid_t pid = -1;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    int rc = posix_spawn(&pid, emulator, &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(pipe_fds[1]);
-    if (rc != 0) {
-        return cvm_fail_errno(err, rc, "run");
-    }
-    size_t length = 0;
-    ssize_t n;
-    while (length < size - 1 &&
-           ((n = read(out, text + length, size - 1 - length)) > 0 || (n < 0 && errno == EINTR))) {
-        length += n > 0 ? (size_t)n : 0;
-    }
-    text[length] = '\0';
-    cvm_close_at(&out); /* whoever writes more must not wait for us */
-    out = -1;
-    int status = -1;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return status == 0 ? true
-                       : cvm_fail(err, CVM_ERR_SYSTEM, "--version ended with status %d", status);
-}
-
 bool cvm_emulator_version(const char *emulator, struct cvm_qemu_version *out, struct cvm_error *err)
 {
     static const char prefix[] = "QEMU emulator version ";
+    const char *const argv[] = { emulator, "--version", NULL };
+    const struct cvm_program program = { .argv = argv, .dir_fd = -1 };
     char text[512];
-    if (!capture_version(emulator, text, sizeof text, err)) {
+    if (!cvm_program_run(&program, text, sizeof text, err)) {
         return cvm_context(err, "emulator '%s'", emulator);
     }
     text[strcspn(text, "\r\n")] = '\0';

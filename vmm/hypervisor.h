@@ -34,6 +34,10 @@ CVM_MUST_CHECK bool cvm_hypervisor_version(struct cvm_hypervisor *h, unsigned lo
 CVM_MUST_CHECK bool cvm_hypervisor_has_tdx(struct cvm_hypervisor *h, const char *emulator,
                                            bool *out, struct cvm_error *err);
 
+/* Whether domains with this emulator can have a tpm-tis that libvirt runs swtpm for. */
+CVM_MUST_CHECK bool cvm_hypervisor_has_tpm(struct cvm_hypervisor *h, const char *emulator,
+                                           bool *out, struct cvm_error *err);
+
 enum cvm_domain_state {
     CVM_DOMAIN_ABSENT, /* libvirt does not know it */
     CVM_DOMAIN_OFF,
