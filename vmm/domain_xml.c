@@ -324,7 +324,7 @@ static bool render_sysinfo(const struct cvm_smbios *smbios, struct fragment *out
         }
     }
     if (entries.text.len == 0) {
-        return true;
+        return cvm_buf_finish(&entries.text, "SMBIOS strings", err);
     }
     cvm_put_u8(&entries.text, '\0');
     const struct cvm_template_value values[] = {

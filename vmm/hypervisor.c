@@ -19,6 +19,7 @@ struct cvm_hypervisor {
     virConnectPtr connection;
     pthread_t loop;
     bool loop_runs;
+    bool embedded;
     atomic_bool stop;
     int lifecycle; /* callback ID; -1 where none */
     int timer;
@@ -190,16 +191,16 @@ static void settle(virConnectPtr connection)
 
 static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cvm_error *err)
 {
-    bool embedded = strstr(uri, ":///embed") != NULL;
+    h->embedded = strstr(uri, ":///embed") != NULL;
     virSetErrorFunc(NULL, ignore_error);
-    if (embedded) {
+    if (h->embedded) {
         setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", 0); /* the driver would log to stderr */
     }
     if (virInitialize() < 0 || !start_loop(h, err)) {
         return err->code != CVM_OK ? false : fail_libvirt(err, "initialise");
     }
     cvm_log("connecting to %s", uri);
-    const char *root = embedded ? strstr(uri, "root=") : NULL;
+    const char *root = h->embedded ? strstr(uri, "root=") : NULL;
     if (root != NULL && !lock_root(h, root + strlen("root="), err)) {
         return false;
     }
@@ -207,7 +208,7 @@ static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cv
     if (h->connection == NULL) {
         return fail_libvirt(err, uri);
     }
-    if (embedded) {
+    if (h->embedded) {
         settle(h->connection);
     }
     h->lifecycle =
@@ -286,6 +287,11 @@ static bool has_capability(struct cvm_hypervisor *h, const char *emulator, const
                    : fail_libvirt(err, "domain capabilities");
     }
     return cvm_xml_matches(xml, xpath, out, err);
+}
+
+bool cvm_hypervisor_is_embedded(const struct cvm_hypervisor *h)
+{
+    return h->embedded;
 }
 
 bool cvm_hypervisor_has_tdx(struct cvm_hypervisor *h, const char *emulator, bool *out,

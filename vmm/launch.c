@@ -46,11 +46,31 @@ static bool uses_kvm(const struct cvm_launch_plan *plan)
     return !plan->request->no_tee.value || strcmp(plan->host->accelerator, "kvm") == 0;
 }
 
+/*
+ * Two modes need what only a daemon has: the network driver, and the netlink service, without which
+ * libvirt ends whichever process sees the end of a guest with a macvtap.
+ */
+static bool check_networks(const struct cvm_hypervisor *h, const struct cvm_request *r,
+                           struct cvm_error *err)
+{
+    for (size_t i = 0; i < r->num_networks && cvm_hypervisor_is_embedded(h); i++) {
+        enum cvm_network_mode mode = r->networks[i].mode;
+        if (mode == CVM_NETWORK_NETWORK || mode == CVM_NETWORK_DIRECT) {
+            return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                            "networks[%zu]: mode '%s' needs a libvirt daemon; the embedded driver "
+                            "has 'user' and 'bridge'",
+                            i, r->networks[i].mode_word);
+        }
+    }
+    return true;
+}
+
 /* Everything that the guest needs and this host may lack, before anything is written. */
 static bool check_host(struct cvm_hypervisor *h, const struct cvm_launch_plan *plan,
                        struct cvm_error *err)
 {
     return (plan->request->no_tee.value || check_tdx(h, plan->host, err)) &&
+           check_networks(h, plan->request, err) &&
            (!plan->machine.tpm || cvm_tpm_possible(h, plan->host->emulator, err)) &&
            (!cvm_share_disk_needed(plan->config.host_share_mode) || cvm_share_disk_possible(err));
 }

@@ -46,10 +46,9 @@ bool cvm_program_find(const char *name, const char *package, char **path, struct
         (*path == NULL && !search("/usr/local/sbin:/usr/sbin:/sbin", name, path, err))) {
         return false;
     }
-    return *path != NULL
-               ? true
-               : cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                          "there is no program '%s' on this host (package %s)", name, package);
+    return *path != NULL ? true
+                         : cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                                    "there is no program '%s' (package %s)", name, package);
 }
 
 /* --- running --- */

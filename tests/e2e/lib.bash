@@ -33,6 +33,8 @@ security_driver = "none"
 namespaces = [ ]
 cgroup_controllers = [ ]
 stdio_handler = "file"
+swtpm_user = "$(id -un)"
+swtpm_group = "$(id -gn)"
 CONF
 }
 
