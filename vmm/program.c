@@ -73,16 +73,26 @@ static int spawn(const struct cvm_program *program, int output, pid_t *pid)
     return rc;
 }
 
-/* Up to size - 1 characters. */
-static void read_text(int fd, char *text, size_t size)
+/* Up to size bytes; fewer where the program has no more to say. */
+static size_t read_some(int fd, char *text, size_t size)
 {
     size_t length = 0;
     ssize_t n;
-    while (length < size - 1 &&
-           ((n = read(fd, text + length, size - 1 - length)) > 0 || (n < 0 && errno == EINTR))) {
+    while (length < size &&
+           ((n = read(fd, text + length, size - length)) > 0 || (n < 0 && errno == EINTR))) {
         length += n > 0 ? (size_t)n : 0;
     }
-    text[length] = '\0';
+    return length;
+}
+
+/* The rest is read as well, so that nobody is ended for saying more; but not for ever. */
+static void read_text(int fd, char *text, size_t size)
+{
+    enum { MAX_CHUNKS = 4096 };
+    char lost[4096];
+    text[read_some(fd, text, size - 1)] = '\0';
+    for (unsigned i = 0; i < MAX_CHUNKS && read_some(fd, lost, sizeof lost) == sizeof lost; i++) {
+    }
 }
 
 bool cvm_program_run(const struct cvm_program *program, char *text, size_t size,
@@ -100,7 +110,7 @@ bool cvm_program_run(const struct cvm_program *program, char *text, size_t size,
         return cvm_fail_errno(err, rc, "run");
     }
     read_text(out, text, size);
-    cvm_close_at(&out); /* whoever writes more must not wait for us */
+    cvm_close_at(&out); /* who writes for ever is ended by that */
     out = -1;
     int status = -1;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
