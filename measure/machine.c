@@ -2,6 +2,7 @@
 
 #include "measure/base/error.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define MIB (UINT64_C(1) << 20)
@@ -251,6 +252,62 @@ static bool check_bars(const char *what, const struct cvm_port_bars *bars, struc
     return true;
 }
 
+/* --- SMBIOS strings --- */
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    size_t offset;
+} smbios_strings[] = {
+    { "manufacturer", offsetof(struct cvm_smbios, manufacturer) },
+    { "product",      offsetof(struct cvm_smbios, product) },
+    { "version",      offsetof(struct cvm_smbios, version) },
+    { "serial",       offsetof(struct cvm_smbios, serial) },
+    { "sku",          offsetof(struct cvm_smbios, sku) },
+    { "family",       offsetof(struct cvm_smbios, family) },
+};
+/* clang-format on */
+
+enum {
+    NUM_SMBIOS_STRINGS = sizeof smbios_strings / sizeof smbios_strings[0],
+    SMBIOS_STRING_SIZE = sizeof((struct cvm_smbios *)NULL)->manufacturer,
+};
+
+static const char *smbios_string(const struct cvm_smbios *smbios, size_t index)
+{
+    return (const char *)smbios + smbios_strings[index].offset;
+}
+
+static bool check_smbios(const struct cvm_machine *m, struct cvm_error *err)
+{
+    for (size_t i = 0; i < NUM_SMBIOS_STRINGS; i++) {
+        const char *text = smbios_string(&m->smbios, i);
+        size_t length = strnlen(text, SMBIOS_STRING_SIZE);
+        if (length == SMBIOS_STRING_SIZE) {
+            return cvm_fail(err, CVM_ERR_MALFORMED, "smbios %s: no NUL in %d bytes",
+                            smbios_strings[i].name, SMBIOS_STRING_SIZE);
+        }
+        for (size_t at = 0; at < length; at++) {
+            if (text[at] < 0x20 || text[at] > 0x7e) {
+                return cvm_fail(err, CVM_ERR_MALFORMED,
+                                "smbios %s: byte 0x%02x at offset %zu is not printable ASCII",
+                                smbios_strings[i].name, (unsigned char)text[at], at);
+            }
+        }
+    }
+    return true;
+}
+
+static bool same_smbios(const struct cvm_smbios *a, const struct cvm_smbios *b)
+{
+    for (size_t i = 0; i < NUM_SMBIOS_STRINGS; i++) {
+        if (strncmp(smbios_string(a, i), smbios_string(b, i), SMBIOS_STRING_SIZE) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What a q35 machine of each version takes, as `-smp` refuses more. */
 static uint32_t max_cpus(struct cvm_qemu_version version)
 {
@@ -281,7 +338,7 @@ bool cvm_machine_check(const struct cvm_machine *m, struct cvm_error *err)
     }
     return check_memory(m, err) && check_windows(m, err) && check_devices(m, err) &&
            check_nodes(m, err) && check_bars("gpu_bars", &m->gpu_bars, err) &&
-           check_bars("nvswitch_bars", &m->nvswitch_bars, err);
+           check_bars("nvswitch_bars", &m->nvswitch_bars, err) && check_smbios(m, err);
 }
 
 static bool same_devices(const struct cvm_machine *a, const struct cvm_machine *b)
@@ -327,7 +384,7 @@ bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
            a->pci_hole64_size == b->pci_hole64_size && a->pciexbar_base == b->pciexbar_base &&
            a->pci_window64_base == b->pci_window64_base && same_devices(a, b) && same_nodes(a, b) &&
            same_bars(&a->gpu_bars, &b->gpu_bars) &&
-           same_bars(&a->nvswitch_bars, &b->nvswitch_bars) &&
+           same_bars(&a->nvswitch_bars, &b->nvswitch_bars) && same_smbios(&a->smbios, &b->smbios) &&
            a->page_add_order == b->page_add_order && a->kernel_header == b->kernel_header &&
            a->layout == b->layout;
 }

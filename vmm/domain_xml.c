@@ -1,18 +1,12 @@
 #include "vmm/domain_xml.h"
 
+#include "vmm/share_disk.h"
 #include "vmm/template.h"
 
 #include <stdio.h>
 
 /* Stands at the end of the line before, so that its absence leaves no blank line. */
 #define READONLY "\n      <readonly/>"
-
-/* A document on its way: the inputs, and how far the devices of each kind are. */
-struct rendering {
-    const struct cvm_machine *machine;
-    const struct cvm_domain *domain;
-    unsigned disks, nics, volumes;
-};
 
 /* Markup rendered from a template, without its final newline where it stands in a line. */
 struct fragment {
@@ -25,6 +19,23 @@ static void free_fragment(struct fragment *f)
 {
     cvm_buf_free(&f->text);
 }
+
+/* A document on its way: the inputs, and how far the devices of each kind are. */
+struct rendering {
+    const struct cvm_machine *machine;
+    const struct cvm_domain *domain;
+    unsigned disks, nics, volumes;
+    unsigned slot;              /* of the device that is being rendered */
+    struct fragment share_args; /* what QEMU is told where libvirt has no element for the share */
+};
+
+static void free_rendering(struct rendering *r)
+{
+    free_fragment(&r->share_args);
+}
+
+typedef bool device_renderer(struct rendering *r, const char *address, struct fragment *out,
+                             struct cvm_error *err);
 
 /* The markup as a C string; "" where nothing was rendered. */
 static const char *markup_of(struct fragment *f)
@@ -145,26 +156,81 @@ static bool render_vsock(struct rendering *r, const char *address, struct fragme
                                      : render("vsock", values, out, err);
 }
 
+static bool render_share_9p(struct rendering *r, const char *address, struct fragment *out,
+                            struct cvm_error *err)
+{
+    const struct cvm_template_value values[] = {
+        { "dir", r->domain->share_dir },
+        { "readonly", .markup = r->domain->share_readonly ? READONLY : "" },
+        { "address", .markup = address },
+        { 0 },
+    };
+    return render("share_9p", values, out, err);
+}
+
+static bool render_share_vhd(struct rendering *r, const char *address, struct fragment *out,
+                             struct cvm_error *err)
+{
+    return render_disk(r, r->domain->share_image, true, address, out, err);
+}
+
+/* What -blockdev takes: JSON, in which no character of a path means anything else. */
+static bool build_blockdev(const char *dir, struct cvm_buf *out, struct cvm_error *err)
+{
+    cvm_autobuilder struct cvm_json_builder b = { 0 };
+    cvm_json_begin_object(&b, NULL);
+    cvm_json_put_string(&b, "driver", "vvfat");
+    cvm_json_put_string(&b, "node-name", "cvm-share");
+    cvm_json_put_string(&b, "dir", dir);
+    cvm_json_put_string(&b, "label", CVM_SHARE_LABEL);
+    cvm_json_put_bool(&b, "read-only", true);
+    cvm_json_end(&b);
+    if (!cvm_json_finish(&b, CVM_JSON_ONE_LINE, out, err)) {
+        return false;
+    }
+    cvm_put_u8(out, '\0');
+    return cvm_buf_finish(out, "blockdev", err);
+}
+
+/* No element, but arguments: libvirt does not know that the slot is taken. */
+static bool render_share_vvfat(struct rendering *r, const char *address, struct fragment *out,
+                               struct cvm_error *err)
+{
+    cvm_autobuf struct cvm_buf blockdev = { 0 };
+    char hex[8];
+    snprintf(hex, sizeof hex, "%x", r->slot);
+    (void)address;
+    (void)out;
+    if (!build_blockdev(r->domain->share_dir, &blockdev, err)) {
+        return false;
+    }
+    const struct cvm_template_value values[] = {
+        { "blockdev", (const char *)blockdev.data },
+        { "slot", hex },
+        { 0 },
+    };
+    return render("share_vvfat", values, &r->share_args, err);
+}
+
 static bool render_share(struct rendering *r, const char *address, struct fragment *out,
                          struct cvm_error *err)
 {
-    const struct cvm_domain *d = r->domain;
-    if (strcmp(d->share_mode, "9p") == 0) {
-        const struct cvm_template_value values[] = {
-            { "dir", d->share_dir },
-            { "readonly", .markup = d->share_readonly ? READONLY : "" },
-            { "address", .markup = address },
-            { 0 },
-        };
-        return render("share_9p", values, out, err);
+    static const struct {
+        const char *mode;
+        device_renderer *render;
+    } modes[] = {
+        { "9p", render_share_9p },
+        { "vhd", render_share_vhd },
+        { "vvfat", render_share_vvfat },
+    };
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (strcmp(r->domain->share_mode, modes[i].mode) == 0) {
+            return modes[i].render(r, address, out, err);
+        }
     }
-    return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                    "host_share_mode '%s' can be measured but not launched yet; use '9p'",
-                    d->share_mode);
+    return cvm_fail(err, CVM_ERR_UNSUPPORTED, "host_share_mode '%s' cannot be launched",
+                    r->domain->share_mode);
 }
-
-typedef bool device_renderer(struct rendering *r, const char *address, struct fragment *out,
-                             struct cvm_error *err);
 
 static device_renderer *const renderers[] = {
     [CVM_DEVICE_ROOTFS] = render_rootfs, [CVM_DEVICE_DATA_DISK] = render_data_disk,
@@ -181,7 +247,8 @@ static bool render_devices(struct rendering *r, struct fragment *out, struct cvm
         if (device->role >= sizeof renderers / sizeof renderers[0]) {
             return cvm_fail(err, CVM_ERR_UNSUPPORTED, "GPUs and NVSwitches cannot be launched yet");
         }
-        if (!render_address(device->slot, &address, err) ||
+        r->slot = device->slot;
+        if (!render_address(r->slot, &address, err) ||
             !renderers[device->role](r, markup_of(&address), &one, err)) {
             return false;
         }
@@ -224,7 +291,7 @@ static bool render_launch_security(const struct cvm_domain *d, struct fragment *
 
 /* The parts that exist or not. */
 struct options {
-    struct fragment pcihole64, seclabel, launch_security, hotplug_off;
+    struct fragment pcihole64, seclabel, launch_security, hotplug_off, sysinfo, tpm;
 };
 
 static void free_options(struct options *o)
@@ -233,6 +300,39 @@ static void free_options(struct options *o)
     free_fragment(&o->seclabel);
     free_fragment(&o->launch_security);
     free_fragment(&o->hotplug_off);
+    free_fragment(&o->sysinfo);
+    free_fragment(&o->tpm);
+}
+
+/* The strings that were chosen; nothing where QEMU's defaults stand. */
+static bool render_sysinfo(const struct cvm_smbios *smbios, struct fragment *out,
+                           struct cvm_error *err)
+{
+    autofragment struct fragment entries = { 0 };
+    for (size_t i = 0; cvm_smbios_name(i) != NULL; i++) {
+        autofragment struct fragment entry = { 0 };
+        const struct cvm_template_value values[] = {
+            { "name", cvm_smbios_name(i) },
+            { "value", cvm_smbios_value(smbios, i) },
+            { 0 },
+        };
+        if (*cvm_smbios_value(smbios, i) != '\0') {
+            if (!render("sysinfo_entry", values, &entry, err)) {
+                return false;
+            }
+            cvm_put_text(&entries.text, markup_of(&entry));
+        }
+    }
+    if (entries.text.len == 0) {
+        return cvm_buf_finish(&entries.text, "SMBIOS strings", err);
+    }
+    cvm_put_u8(&entries.text, '\0');
+    const struct cvm_template_value values[] = {
+        { "entries", .markup = markup_of(&entries) },
+        { 0 },
+    };
+    return cvm_buf_finish(&entries.text, "SMBIOS strings", err) &&
+           render("sysinfo", values, out, err);
 }
 
 static bool render_options(const struct rendering *r, struct options *o, struct cvm_error *err)
@@ -247,7 +347,9 @@ static bool render_options(const struct rendering *r, struct options *o, struct 
     return (m->pci_hole64_size == 0 || render_inline("pcihole64", hole, &o->pcihole64, err)) &&
            (d->run_as == NULL || render("seclabel", label, &o->seclabel, err)) &&
            (!d->tdx || render_launch_security(d, &o->launch_security, err)) &&
-           (!m->hotplug_off || render("hotplug_off", none, &o->hotplug_off, err));
+           (!m->hotplug_off || render("hotplug_off", none, &o->hotplug_off, err)) &&
+           (!m->tpm || render("tpm", none, &o->tpm, err)) &&
+           render_sysinfo(&m->smbios, &o->sysinfo, err);
 }
 
 /* QEMU's option parser takes two commas for one that belongs to the value. */
@@ -263,6 +365,7 @@ static bool double_commas(const char *path, struct fragment *out, struct cvm_err
 bool cvm_domain_xml_render(const struct cvm_machine *machine, const struct cvm_domain *domain,
                            struct cvm_buf *out, struct cvm_error *err)
 {
+    CVM_CLEANUP(free_rendering)
     struct rendering r = { .machine = machine, .domain = domain };
     autofragment struct fragment devices = { 0 };
     autofragment struct fragment cpu = { 0 };
@@ -300,6 +403,10 @@ bool cvm_domain_xml_render(const struct cvm_machine *machine, const struct cvm_d
         { "seclabel", .markup = markup_of(&o.seclabel) },
         { "launch_security", .markup = markup_of(&o.launch_security) },
         { "hotplug_off", .markup = markup_of(&o.hotplug_off) },
+        { "sysinfo", .markup = markup_of(&o.sysinfo) },
+        { "smbios", .markup = o.sysinfo.text.len == 0 ? "" : "    <smbios mode='sysinfo'/>\n" },
+        { "tpm", .markup = markup_of(&o.tpm) },
+        { "share_args", .markup = markup_of(&r.share_args) },
         { 0 },
     };
     return cvm_template_render("domain", cvm_template_find("domain"), values, out, err);

@@ -16,10 +16,11 @@ struct cvm_domain {
     const char *os_image_hash;
     const char *emulator;
     const char *firmware, *kernel, *initrd, *cmdline; /* absolute paths; text */
-    const char *rootfs;     /* absolute path; NULL where the machine has no such device */
-    const char *data_disk;  /* absolute path */
-    const char *share_dir;  /* absolute path */
-    const char *share_mode; /* 9p */
+    const char *rootfs;      /* absolute path; NULL where the machine has no such device */
+    const char *data_disk;   /* absolute path */
+    const char *share_dir;   /* absolute path */
+    const char *share_mode;  /* 9p, vhd, vvfat */
+    const char *share_image; /* absolute path of the disk image; for vhd */
     bool share_readonly;
     const struct cvm_volume *volumes;
     const struct cvm_network *networks;

@@ -16,13 +16,14 @@ static bool capture(const char *path, const char *const words[2], unsigned timeo
 {
     char *const argv[] = { (char *)(uintptr_t)path, (char *)(uintptr_t)words[0],
                            (char *)(uintptr_t)words[1], NULL };
+    const struct cvm_capture how = { .timeout_ms = timeout_ms, .max = MAX_ANSWER, .dir_fd = -1 };
     int status = -1;
-    if (!cvm_process_capture(argv, MAX_ANSWER, timeout_ms, out, &status, err)) {
+    if (!cvm_process_capture(argv, &how, out, &status, err)) {
         return false;
     }
     cvm_put_u8(out, '\0');
-    return status == 0 ? cvm_buf_finish(out, "answer", err)
-                       : cvm_fail(err, CVM_ERR_SYSTEM, "%s ended with status %d", words[0], status);
+    return cvm_buf_finish(out, "answer", err) &&
+           (cvm_process_succeeded(status, err) || cvm_context(err, "%s", words[0]));
 }
 
 static bool ask_version(struct cvm_emulator *e, unsigned timeout_ms, struct cvm_error *err)

@@ -1,6 +1,7 @@
 #include "vmm/guest_dir.h"
 
 #include "measure/base/file.h"
+#include "vmm/share_disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,19 +113,25 @@ static bool parse_owner(const char *owner, uid_t *uid, gid_t *gid, struct cvm_er
                : cvm_fail(err, CVM_ERR_MALFORMED, "run_as '%s' names nobody on this host", owner);
 }
 
+static bool give_away_share(int dir_fd, uid_t uid, gid_t gid, struct cvm_error *err)
+{
+    cvm_autoclose int fd = openat(dir_fd, "shared", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return cvm_fail_errno(err, errno, "open directory 'shared'");
+    }
+    for (size_t i = 0; i < CVM_SHARE_FILES; i++) {
+        if (fchownat(fd, cvm_share_names[i], uid, gid, AT_SYMLINK_NOFOLLOW) != 0 &&
+            errno != ENOENT) {
+            return cvm_fail_errno(err, errno, "give '%s' to its reader", cvm_share_names[i]);
+        }
+    }
+    return true;
+}
+
 /* QEMU may run as somebody else: what it reads and writes must then be theirs. */
 static bool give_away(int dir_fd, const char *owner, struct cvm_error *err)
 {
-    static const char *const theirs[] = {
-        "disk.raw",
-        "console.log",
-        "shared",
-        "shared/app-compose.json",
-        "shared/.sys-config.json",
-        "shared/.user-config",
-        "shared/.encrypted-env",
-        "shared/.instance_info",
-    };
+    static const char *const theirs[] = { "disk.raw", "console.log", "shared" };
     uid_t uid = 0;
     gid_t gid = 0;
     if (owner == NULL || geteuid() != 0) {
@@ -134,11 +141,11 @@ static bool give_away(int dir_fd, const char *owner, struct cvm_error *err)
         return false;
     }
     for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++) {
-        if (fchownat(dir_fd, theirs[i], uid, gid, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT) {
+        if (fchownat(dir_fd, theirs[i], uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
             return cvm_fail_errno(err, errno, "give '%s' to %s", theirs[i], owner);
         }
     }
-    return true;
+    return give_away_share(dir_fd, uid, gid, err);
 }
 
 bool cvm_guest_dir_write(const struct cvm_guest_files *f, int dir_fd, struct cvm_error *err)
@@ -151,5 +158,7 @@ bool cvm_guest_dir_write(const struct cvm_guest_files *f, int dir_fd, struct cvm
            cvm_share_write(f->share, dir_fd, err) &&
            make_disk(dir_fd, f->plan->request->disk_size.value, err) &&
            cvm_file_write(dir_fd, "console.log", "", 0, 0640, err) &&
-           give_away(dir_fd, f->owner, err) && write_record(f->plan, l, dir_fd, err);
+           give_away(dir_fd, f->owner, err) &&
+           (!f->share_is_image || cvm_share_disk_make(dir_fd, err)) &&
+           write_record(f->plan, l, dir_fd, err);
 }

@@ -23,6 +23,7 @@ static const struct cvm_json_field host_fields[] = {
     { "acpi_check",          CVM_JSON_STRING, FIELD(acpi_check), .max = 16 },
     { "run_as",              CVM_JSON_STRING, FIELD(run_as), .min = 1, .max = 128 },
     { "qemu",                CVM_JSON_OBJECT, FIELD(qemu_object) },
+    { "smbios",              CVM_JSON_OBJECT, FIELD(smbios_object) },
     { 0 },
 };
 static const struct cvm_json_field qemu_fields[] = { CVM_QEMU_OVERRIDE_FIELDS(0), { 0 } };
@@ -63,7 +64,8 @@ static bool decode(const char *path, struct cvm_host *out, struct cvm_error *err
     if (!cvm_json_decode(out->document, host_fields, CVM_JSON_REJECT_UNKNOWN, out, err) ||
         (out->qemu_object != NULL && !cvm_json_decode(out->qemu_object, qemu_fields,
                                                       CVM_JSON_REJECT_UNKNOWN, &out->qemu, err)) ||
-        !check_words(out, err) || !cvm_json_check_strings("kms_urls", out->kms_urls, err) ||
+        !cvm_smbios_decode(out->smbios_object, &out->smbios, err) || !check_words(out, err) ||
+        !cvm_json_check_strings("kms_urls", out->kms_urls, err) ||
         !cvm_json_check_strings("gateway_urls", out->gateway_urls, err)) {
         return cvm_context(err, "host configuration '%s'", path);
     }

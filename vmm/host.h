@@ -9,6 +9,7 @@
 #define CVM_VMM_HOST_H
 
 #include "vmm/emulator.h"
+#include "vmm/smbios.h"
 
 #define CVM_HOST_CONFIG "/etc/cvm/host.json"
 
@@ -58,6 +59,8 @@ struct cvm_host {
     const char *run_as;     /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
     struct json_object *qemu_object;
     struct cvm_qemu_overrides qemu;
+    struct json_object *smbios_object;
+    struct cvm_smbios_text smbios; /* of guests whose request says nothing */
 };
 
 #define cvm_autohost CVM_CLEANUP(cvm_host_free)

@@ -20,6 +20,7 @@ struct cvm_hypervisor {
     virConnectPtr connection;
     pthread_t loop;
     bool loop_runs;
+    bool embedded;
     atomic_bool stop;
     int lifecycle; /* callback ID; -1 where none */
     int timer;
@@ -191,16 +192,16 @@ static void settle(virConnectPtr connection)
 
 static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cvm_error *err)
 {
-    bool embedded = strstr(uri, ":///embed") != NULL;
+    h->embedded = strstr(uri, ":///embed") != NULL;
     virSetErrorFunc(NULL, ignore_error);
-    if (embedded) {
+    if (h->embedded) {
         setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", 0); /* the driver would log to stderr */
     }
     if (virInitialize() < 0 || !start_loop(h, err)) {
         return err->code != CVM_OK ? false : fail_libvirt(err, "initialise");
     }
     cvm_log("connecting to %s", uri);
-    const char *root = embedded ? strstr(uri, "root=") : NULL;
+    const char *root = h->embedded ? strstr(uri, "root=") : NULL;
     if (root != NULL && !lock_root(h, root + strlen("root="), err)) {
         return false;
     }
@@ -208,7 +209,7 @@ static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cv
     if (h->connection == NULL) {
         return fail_libvirt(err, uri);
     }
-    if (embedded) {
+    if (h->embedded) {
         settle(h->connection);
     }
     h->lifecycle =
@@ -277,21 +278,43 @@ bool cvm_hypervisor_version(struct cvm_hypervisor *h, unsigned long *out, struct
     return virConnectGetLibVersion(h->connection, out) == 0 ? true : fail_libvirt(err, "version");
 }
 
-bool cvm_hypervisor_has_tdx(struct cvm_hypervisor *h, const char *emulator, bool *out,
-                            struct cvm_error *err)
+/* Whether an expression finds something in an emulator's capabilities; virttype NULL: any. */
+static bool has_capability(struct cvm_hypervisor *h, const char *emulator, const char *virttype,
+                           const char *xpath, bool *out, struct cvm_error *err)
 {
     cvm_autofree char *xml =
-        virConnectGetDomainCapabilities(h->connection, emulator, "x86_64", "q35", "kvm", 0);
+        virConnectGetDomainCapabilities(h->connection, emulator, "x86_64", "q35", virttype, 0);
     if (xml == NULL) { /* without KVM there are no capabilities of KVM domains, and no TDs */
         *out = false;
         return last_error_is(VIR_ERR_INVALID_ARG) || last_error_is(VIR_ERR_CONFIG_UNSUPPORTED)
                    ? true
                    : fail_libvirt(err, "domain capabilities");
     }
-    return cvm_xml_matches(xml,
-                           "/domainCapabilities/features/launchSecurity[@supported='yes']"
-                           "/enum[@name='sectype']/value[.='tdx']",
-                           out, err);
+    return cvm_xml_matches(xml, xpath, out, err);
+}
+
+bool cvm_hypervisor_is_embedded(const struct cvm_hypervisor *h)
+{
+    return h->embedded;
+}
+
+bool cvm_hypervisor_has_tdx(struct cvm_hypervisor *h, const char *emulator, bool *out,
+                            struct cvm_error *err)
+{
+    return has_capability(h, emulator, "kvm",
+                          "/domainCapabilities/features/launchSecurity[@supported='yes']"
+                          "/enum[@name='sectype']/value[.='tdx']",
+                          out, err);
+}
+
+bool cvm_hypervisor_has_tpm(struct cvm_hypervisor *h, const char *emulator, bool *out,
+                            struct cvm_error *err)
+{
+    return has_capability(h, emulator, NULL,
+                          "/domainCapabilities/devices/tpm[@supported='yes']"
+                          "[enum[@name='model']/value='tpm-tis']"
+                          "/enum[@name='backendModel']/value[.='emulator']",
+                          out, err);
 }
 
 /* --- domains --- */
@@ -541,7 +564,7 @@ bool cvm_hypervisor_undefine(struct cvm_hypervisor *h, const char *uuid, struct 
     if (!lookup(h, uuid, &domain, err)) {
         return false;
     }
-    if (domain == NULL || virDomainUndefineFlags(domain, 0) == 0 ||
+    if (domain == NULL || virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_TPM) == 0 ||
         last_error_is(VIR_ERR_NO_DOMAIN)) {
         return true;
     }

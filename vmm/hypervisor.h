@@ -30,8 +30,15 @@ void cvm_hypervisor_close_at(struct cvm_hypervisor **slot);
 CVM_MUST_CHECK bool cvm_hypervisor_version(struct cvm_hypervisor *h, unsigned long *out,
                                            struct cvm_error *err);
 
+/* Whether libvirt's QEMU driver runs within this process. */
+bool cvm_hypervisor_is_embedded(const struct cvm_hypervisor *h);
+
 /* Whether domains with this emulator can be TDs: <launchSecurity> reports the sectype tdx. */
 CVM_MUST_CHECK bool cvm_hypervisor_has_tdx(struct cvm_hypervisor *h, const char *emulator,
+                                           bool *out, struct cvm_error *err);
+
+/* Whether domains with this emulator can have a tpm-tis that libvirt runs swtpm for. */
+CVM_MUST_CHECK bool cvm_hypervisor_has_tpm(struct cvm_hypervisor *h, const char *emulator,
                                            bool *out, struct cvm_error *err);
 
 enum cvm_domain_state {

@@ -5,6 +5,8 @@
 #include "vmm/domain_xml.h"
 #include "vmm/guest_dir.h"
 #include "vmm/log.h"
+#include "vmm/share_disk.h"
+#include "vmm/tpm.h"
 
 #include <stdio.h>
 #include <uuid/uuid.h>
@@ -38,6 +40,40 @@ static bool check_tdx(struct cvm_hypervisor *h, const struct cvm_host *host, str
                     : !module ? "its kvm_intel module has no TDX support (or is not loaded)"
                               : "libvirt reports no launchSecurity of type tdx for this emulator "
                                 "(libvirt 11.6 and QEMU 10.1 or newer are needed)");
+}
+
+static bool uses_kvm(const struct cvm_launch_plan *plan)
+{
+    return !plan->request->no_tee.value || strcmp(plan->host->accelerator, "kvm") == 0;
+}
+
+/*
+ * Two modes need what only a daemon has: the network driver, and the netlink service, without which
+ * libvirt ends whichever process sees the end of a guest with a macvtap.
+ */
+static bool check_networks(const struct cvm_hypervisor *h, const struct cvm_request *r,
+                           struct cvm_error *err)
+{
+    for (size_t i = 0; i < r->num_networks && cvm_hypervisor_is_embedded(h); i++) {
+        enum cvm_network_mode mode = r->networks[i].mode;
+        if (mode == CVM_NETWORK_NETWORK || mode == CVM_NETWORK_DIRECT) {
+            return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                            "networks[%zu]: mode '%s' needs a libvirt daemon; the embedded driver "
+                            "has 'user' and 'bridge'",
+                            i, r->networks[i].mode_word);
+        }
+    }
+    return true;
+}
+
+/* Everything that the guest needs and this host may lack, before anything is written. */
+static bool check_host(struct cvm_hypervisor *h, const struct cvm_launch_plan *plan,
+                       struct cvm_error *err)
+{
+    return (plan->request->no_tee.value || check_tdx(h, plan->host, err)) &&
+           check_networks(h, plan->request, err) &&
+           (!plan->machine.tpm || cvm_tpm_possible(h, plan->host->emulator, err)) &&
+           (!cvm_share_disk_needed(plan->config.host_share_mode) || cvm_share_disk_possible(err));
 }
 
 /* Whether another device has to take vsock's slot; without TDX only, and never silently. */
@@ -84,10 +120,12 @@ static bool render_domain(const struct cvm_launch_plan *plan, const struct cvm_s
     const struct cvm_host *host = plan->host;
     cvm_autofree char *disk = NULL;
     cvm_autofree char *shared = NULL;
+    cvm_autofree char *image = NULL;
     cvm_autofree char *console = NULL;
     cvm_autobuf struct cvm_buf mr_config_id = { 0 };
     if (asprintf(&disk, "%s/disk.raw", out->directory) < 0 ||
         asprintf(&shared, "%s/shared", out->directory) < 0 ||
+        asprintf(&image, "%s/" CVM_SHARE_IMAGE, out->directory) < 0 ||
         asprintf(&console, "%s/console.log", out->directory) < 0) {
         return cvm_fail_nomem(err, "paths", 0);
     }
@@ -108,13 +146,14 @@ static bool render_domain(const struct cvm_launch_plan *plan, const struct cvm_s
         .data_disk = disk,
         .share_dir = shared,
         .share_mode = plan->config.host_share_mode == NULL ? "9p" : plan->config.host_share_mode,
+        .share_image = image,
         .share_readonly = b->metadata.shared_ro.value,
         .volumes = plan->request->volumes,
         .networks = plan->request->networks,
         .cid = out->cid,
         .vsock_stand_in = out->vsock_stand_in,
         .tdx = tdx,
-        .kvm = tdx || strcmp(host->accelerator, "kvm") == 0,
+        .kvm = uses_kvm(plan),
         .address_bits =
             host->guest_address_bits.set ? host->guest_address_bits.value : DEFAULT_ADDRESS_BITS,
         .mr_config_id = (const char *)mr_config_id.data,
@@ -248,6 +287,7 @@ static bool write_guest(const struct cvm_launch_plan *plan, const struct work *w
         .launched = l,
         .share = &w->share,
         .vm_config = &w->vm_config,
+        .share_is_image = cvm_share_disk_needed(plan->config.host_share_mode),
         .owner = run_as(plan->host),
     };
     cvm_log("writing '%s'", l->directory);
@@ -264,8 +304,7 @@ bool cvm_launch(struct cvm_launch_plan *plan, struct cvm_launched *out, struct c
     struct work w = { 0 };
     const char *name = plan->request->name;
     if (!prepare(plan, &w, out, err) || !check_acpi(plan, err) ||
-        !cvm_hypervisor_open(plan->host->libvirt_uri, &h, err) ||
-        (!plan->request->no_tee.value && !check_tdx(h, plan->host, err)) ||
+        !cvm_hypervisor_open(plan->host->libvirt_uri, &h, err) || !check_host(h, plan, err) ||
         !cvm_store_open(plan->host->state_dir, true, &store, err) ||
         !cvm_store_claim(&store, name, w.cid_first, w.cid_count, &claim, err) ||
         !check_free(h, name, err)) {

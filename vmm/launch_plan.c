@@ -139,6 +139,7 @@ static bool declare(struct cvm_launch_plan *plan, struct cvm_error *err)
             mine->host_share_mode != NULL ? mine->host_share_mode : hosts->host_share_mode,
         .pci_hole64_size = either_u64(mine->pci_hole64_size, hosts->pci_hole64_size),
         .hotplug_off = either_bool(mine->hotplug_off, hosts->hotplug_off),
+        .swtpm = r->swtpm,
         .num_nics = some(r->num_networks),
         .num_verity_volumes = some(r->num_volumes),
         .pic = either_bool(mine->pic, hosts->pic),
@@ -149,6 +150,7 @@ static bool declare(struct cvm_launch_plan *plan, struct cvm_error *err)
         .kernel_header = r->kernel_header,
         .pciexbar_base = either_u64(mine->pciexbar_base, hosts->pciexbar_base),
         .pci_window64_base = either_u64(mine->pci_window64_base, hosts->pci_window64_base),
+        .smbios = cvm_smbios_either(&r->smbios, &plan->host->smbios),
         /* Only TDX trees of QEMU declare edges, and they do so for TDs alone. */
         .interrupt_trigger = r->no_tee.value ? "level" : NULL,
     };

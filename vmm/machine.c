@@ -296,6 +296,7 @@ bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_ma
         !fill_bars("nvswitch_bars", config->nvswitch_bars, &m.nvswitch_bars, err)) {
         return false;
     }
+    cvm_smbios_fill(&config->smbios, &m.smbios);
     m.pic = config->pic.set ? config->pic.value : cvm_qemu_default_pic(m.qemu);
     m.interrupt_trigger = cvm_qemu_default_trigger(m.qemu);
     unsigned trigger = 0;

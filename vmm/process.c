@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+extern char **environ;
+
 /* --- starting and ending --- */
 
 /* Nothing may lie where another stream goes: each is first moved above the three. */
@@ -37,11 +39,14 @@ static bool place_streams(const struct cvm_process_io *io)
 static void become(char *const *argv, const struct cvm_process_io *io, pid_t parent, int report)
 {
     int failed = 0;
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || !place_streams(io)) {
+    char *const *environment =
+        io->environment == NULL ? environ : (char *const *)(uintptr_t)io->environment;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || (io->dir_fd >= 0 && fchdir(io->dir_fd) != 0) ||
+        !place_streams(io)) {
         failed = errno;
     }
     if (failed == 0 && getppid() == parent) { /* else it ended before we asked to be told */
-        execv(argv[0], argv);
+        execve(argv[0], argv, environment);
         failed = errno;
     }
     ssize_t ignored = write(report, &failed, sizeof failed);
@@ -133,45 +138,44 @@ static bool await_end(pid_t *pid, uint64_t deadline, int *status)
     }
 }
 
-bool cvm_process_capture(char *const *argv, size_t max, unsigned timeout_ms, struct cvm_buf *out,
+bool cvm_process_capture(char *const *argv, const struct cvm_capture *how, struct cvm_buf *out,
                          int *status, struct cvm_error *err)
 {
     int fds[2];
-    uint64_t deadline = cvm_now_ms() + timeout_ms;
+    uint64_t deadline = cvm_now_ms() + how->timeout_ms;
     if (pipe2(fds, O_CLOEXEC) != 0) {
         return cvm_fail_errno(err, errno, "pipe");
     }
     cvm_autoclose int ours = fds[0];
     cvm_autoclose int theirs = fds[1];
     cvm_autoprocess pid_t pid = -1;
-    const struct cvm_process_io io = { .in = -1, .out = theirs, .errors = -1, .keep = -1 };
+    const struct cvm_process_io io = {
+        .in = -1,
+        .out = theirs,
+        .errors = how->errors ? theirs : -1,
+        .keep = -1,
+        .dir_fd = how->dir_fd,
+        .environment = how->environment,
+    };
     if (!cvm_process_start(argv, &io, &pid, err)) {
         return false;
     }
     cvm_close_at(&theirs);
     theirs = -1;
-    if (!drain(ours, max, deadline, out) || !await_end(&pid, deadline, status)) {
-        return cvm_fail(err, CVM_ERR_SYSTEM, "'%s' is not done within %u ms", argv[0], timeout_ms);
+    if (!drain(ours, how->max, deadline, out) || !await_end(&pid, deadline, status)) {
+        return cvm_fail(err, CVM_ERR_SYSTEM, "'%s' is not done within %u ms", argv[0],
+                        how->timeout_ms);
     }
     return cvm_buf_finish(out, argv[0], err);
 }
 
-char *cvm_process_find(const char *name)
+bool cvm_process_succeeded(int status, struct cvm_error *err)
 {
-    const char *rest = getenv("PATH");
-    while (rest != NULL && *rest != '\0') {
-        int length = (int)strcspn(rest, ":");
-        char *path = NULL;
-        if (length > 0 && asprintf(&path, "%.*s/%s", length, rest, name) > 0) {
-            if (access(path, X_OK) == 0) {
-                return path;
-            }
-            free(path);
-        }
-        rest += length;
-        rest += *rest == ':';
+    if (WIFSIGNALED(status)) {
+        return cvm_fail(err, CVM_ERR_SYSTEM, "ended by signal %d", WTERMSIG(status));
     }
-    return NULL;
+    return status == 0 ? true
+                       : cvm_fail(err, CVM_ERR_SYSTEM, "ended with status %d", WEXITSTATUS(status));
 }
 
 /* --- time --- */

@@ -12,7 +12,9 @@
 /* What a process is given. -1 for a stream is /dev/null. All borrowed. */
 struct cvm_process_io {
     int in, out, errors;
-    int keep; /* one more descriptor it inherits, under the same number; -1 for none */
+    int keep;   /* one more descriptor it inherits, under the same number; -1 for none */
+    int dir_fd; /* its working directory; -1 for ours */
+    const char *const *environment; /* ends with NULL; NULL for ours */
 };
 
 /*
@@ -30,19 +32,28 @@ void cvm_process_end(pid_t *pid);
 
 #define cvm_autoprocess CVM_CLEANUP(cvm_process_end)
 
+/* How a program is run to its end, without input. All borrowed. */
+struct cvm_capture {
+    unsigned timeout_ms;
+    size_t max;                     /* bytes of output that are kept; the rest is thrown away */
+    bool errors;                    /* standard error is kept as well */
+    int dir_fd;                     /* working directory; -1 for ours */
+    const char *const *environment; /* ends with NULL; NULL for ours */
+};
+
 /*
- * Runs a program to its end, without input, and appends what it prints on standard output. What
- * is beyond `max` bytes is thrown away.
+ * Runs a program to its end and appends what it prints.
  *
+ * @param argv    as of cvm_process_start().
  * @param status  set to what waitpid() says.
- * @return false with CVM_ERR_SYSTEM where it cannot be run or is not done in time, in
- *         milliseconds; it is killed then.
+ * @return false with CVM_ERR_SYSTEM where it cannot be run or is not done in time; it is killed
+ *         then.
  */
-CVM_MUST_CHECK bool cvm_process_capture(char *const *argv, size_t max, unsigned timeout_ms,
+CVM_MUST_CHECK bool cvm_process_capture(char *const *argv, const struct cvm_capture *how,
                                         struct cvm_buf *out, int *status, struct cvm_error *err);
 
-/* The path of a program on PATH, malloc()ed; NULL where there is none. */
-char *cvm_process_find(const char *name);
+/* Whether it ended with status 0; CVM_ERR_SYSTEM says with which status or signal it did. */
+CVM_MUST_CHECK bool cvm_process_succeeded(int status, struct cvm_error *err);
 
 /* --- time --- */
 

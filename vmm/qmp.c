@@ -173,7 +173,7 @@ bool cvm_qmp_start(char *const *argv, int keep, unsigned timeout_ms, struct cvm_
     }
     out->errors = errors[0];
     cvm_autoclose int their_errors = errors[1];
-    const struct cvm_process_io io = { theirs, theirs, their_errors, keep };
+    const struct cvm_process_io io = { theirs, theirs, their_errors, keep, -1, NULL };
     if (!cvm_process_start(argv, &io, &out->pid, err)) {
         return false;
     }

@@ -28,6 +28,8 @@ static const struct cvm_json_field request_fields[] = {
     { "kms_urls",            CVM_JSON_ARRAY,  FIELD(kms_urls), .max = 64 },
     { "gateway_urls",        CVM_JSON_ARRAY,  FIELD(gateway_urls), .max = 64 },
     { "no_tee",              CVM_JSON_BOOL,   FIELD(no_tee) },
+    { "swtpm",               CVM_JSON_BOOL,   FIELD(swtpm) },
+    { "smbios",              CVM_JSON_OBJECT, FIELD(smbios_object) },
     { "attestation_variant", CVM_JSON_STRING, FIELD(attestation_variant), .max = 16 },
     { "ovmf_variant",        CVM_JSON_STRING, FIELD(ovmf_variant), .max = 64 },
     { "kernel_header",       CVM_JSON_STRING, FIELD(kernel_header), .max = 16 },
@@ -214,8 +216,8 @@ bool cvm_request_decode(struct json_object *document, struct cvm_request *out,
                          &out->overrides, err)) {
         return cvm_context(err, "key 'overrides'");
     }
-    return check_values(out, err) && decode_networks(out, err) && decode_ports(out, err) &&
-           decode_volumes(out, err);
+    return cvm_smbios_decode(out->smbios_object, &out->smbios, err) && check_values(out, err) &&
+           decode_networks(out, err) && decode_ports(out, err) && decode_volumes(out, err);
 }
 
 /* Standard input may be a pipe, which has no size to go by. */

@@ -50,6 +50,9 @@ struct cvm_request {
     const char *app_id;              /* 40 hex digits */
     struct json_object *kms_urls, *gateway_urls;
     struct cvm_opt_bool no_tee;
+    struct cvm_opt_bool swtpm;
+    struct json_object *smbios_object;
+    struct cvm_smbios_text smbios;
     const char *attestation_variant;
     const char *ovmf_variant;
     const char *kernel_header;

@@ -11,6 +11,10 @@
 
 enum { MAX_USER_FILE = 4 << 20 };
 
+const char *const cvm_share_names[CVM_SHARE_FILES] = {
+    "app-compose.json", ".sys-config.json", ".user-config", ".encrypted-env", ".instance_info",
+};
+
 static bool load_app_compose(const struct cvm_request *r, struct cvm_share *out,
                              struct cvm_error *err)
 {
@@ -94,13 +98,9 @@ bool cvm_share_load(const struct cvm_launch_plan *plan, const char *vm_config,
 
 bool cvm_share_write(const struct cvm_share *share, int dir_fd, struct cvm_error *err)
 {
-    const struct {
-        const char *name;
-        const struct cvm_buf *contents;
-    } files[] = {
-        { "app-compose.json", &share->app_compose }, { ".sys-config.json", &share->sys_config },
-        { ".user-config", &share->user_config },     { ".encrypted-env", &share->encrypted_env },
-        { ".instance_info", &share->instance_info },
+    const struct cvm_buf *const contents[CVM_SHARE_FILES] = {
+        &share->app_compose,   &share->sys_config,    &share->user_config,
+        &share->encrypted_env, &share->instance_info,
     };
     if (mkdirat(dir_fd, "shared", 0750) != 0) {
         return cvm_fail_errno(err, errno, "create directory 'shared'");
@@ -109,9 +109,9 @@ bool cvm_share_write(const struct cvm_share *share, int dir_fd, struct cvm_error
     if (fd < 0) {
         return cvm_fail_errno(err, errno, "open directory 'shared'");
     }
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        const struct cvm_buf *c = files[i].contents;
-        if (c->len != 0 && !cvm_file_write(fd, files[i].name, c->data, c->len, 0640, err)) {
+    for (size_t i = 0; i < CVM_SHARE_FILES; i++) {
+        const struct cvm_buf *c = contents[i];
+        if (c->len != 0 && !cvm_file_write(fd, cvm_share_names[i], c->data, c->len, 0640, err)) {
             return cvm_context(err, "shared");
         }
     }

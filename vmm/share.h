@@ -8,6 +8,11 @@
 
 #include "vmm/launch_plan.h"
 
+enum { CVM_SHARE_FILES = 5 };
+
+/* Their names, in the order of struct cvm_share; a file that would be empty does not exist. */
+extern const char *const cvm_share_names[CVM_SHARE_FILES];
+
 /* The files' contents, loaded before anything is written. */
 struct cvm_share {
     struct cvm_buf app_compose;   /* byte for byte as the user gave it */

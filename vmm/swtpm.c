@@ -1,6 +1,7 @@
 #include "vmm/swtpm.h"
 
 #include "vmm/process.h"
+#include "vmm/program.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,11 +12,9 @@ bool cvm_swtpm_start(const char *directory, struct cvm_swtpm *out, struct cvm_er
     int sockets[2];
     char state[128];
     char control[64];
-    cvm_autofree char *program = cvm_process_find("swtpm");
-    if (program == NULL) {
-        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                        "a machine with a TPM needs swtpm to be asked for, and there is none on "
-                        "PATH (Debian package swtpm)");
+    cvm_autofree char *program = NULL;
+    if (!cvm_program_find("swtpm", "swtpm", &program, err)) {
+        return cvm_context(err, "an emulator with a TPM");
     }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
         return cvm_fail_errno(err, errno, "socket pair");
@@ -32,7 +31,9 @@ bool cvm_swtpm_start(const char *directory, struct cvm_swtpm *out, struct cvm_er
                            (char *)(uintptr_t) "--ctrl",
                            control,
                            NULL };
-    const struct cvm_process_io io = { .in = -1, .out = -1, .errors = -1, .keep = theirs };
+    const struct cvm_process_io io = {
+        .in = -1, .out = -1, .errors = -1, .keep = theirs, .dir_fd = -1
+    };
     return cvm_process_start(argv, &io, &out->pid, err);
 }
 

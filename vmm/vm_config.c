@@ -44,20 +44,29 @@ static const struct cvm_json_field vm_config_fields[] = {
     { "cpu_features_edx",           CVM_JSON_NUMBER, FIELD(cpu_features_edx), .max = UINT32_MAX },
     { "pciexbar_base",              CVM_JSON_NUMBER, FIELD(pciexbar_base), .max = MAX_MEMORY },
     { "pci_window64_base",          CVM_JSON_NUMBER, FIELD(pci_window64_base), .max = MAX_MEMORY },
+    { "smbios",                     CVM_JSON_OBJECT, FIELD(smbios_object) },
     { 0 },
 };
 /* clang-format on */
 
+/* Within `smbios` an unknown key is an error for all: it would be a measured string we miss. */
+static bool decode(const struct json_object *object, enum cvm_json_unknown unknown,
+                   struct cvm_vm_config *out, struct cvm_error *err)
+{
+    return cvm_json_decode(object, vm_config_fields, unknown, out, err) &&
+           cvm_smbios_decode(out->smbios_object, &out->smbios, err);
+}
+
 bool cvm_vm_config_decode(const struct json_object *object, struct cvm_vm_config *out,
                           struct cvm_error *err)
 {
-    return cvm_json_decode(object, vm_config_fields, CVM_JSON_IGNORE_UNKNOWN, out, err);
+    return decode(object, CVM_JSON_IGNORE_UNKNOWN, out, err);
 }
 
 bool cvm_vm_config_decode_strict(const struct json_object *object, struct cvm_vm_config *out,
                                  struct cvm_error *err)
 {
-    return cvm_json_decode(object, vm_config_fields, CVM_JSON_REJECT_UNKNOWN, out, err);
+    return decode(object, CVM_JSON_REJECT_UNKNOWN, out, err);
 }
 
 const struct cvm_json_field *cvm_vm_config_fields(void)
@@ -235,6 +244,7 @@ static void put_exceptions(const struct cvm_machine *m, const struct cvm_vm_conf
     }
     put_bars("gpu_bars", &m->gpu_bars, b);
     put_bars("nvswitch_bars", &m->nvswitch_bars, b);
+    cvm_smbios_put(&m->smbios, b);
 }
 
 static void put_attestation(const struct cvm_vm_config *config, struct cvm_json_builder *b)

@@ -11,8 +11,7 @@
 #define CVM_VMM_VM_CONFIG_H
 
 #include "measure/include/cvm/compact.h"
-#include "measure/include/cvm/machine.h"
-#include "vmm/json.h"
+#include "vmm/smbios.h"
 
 /* What somebody says of a machine. Absent values are resolved by vmm/machine.c. */
 struct cvm_vm_config {
@@ -42,6 +41,8 @@ struct cvm_vm_config {
     const char *kernel_header; /* rewritten, as-is */
     struct cvm_opt_u64 cpu_signature, cpu_features_edx;
     struct cvm_opt_u64 pciexbar_base, pci_window64_base;
+    struct json_object *smbios_object;
+    struct cvm_smbios_text smbios;
 };
 
 /*

@@ -33,6 +33,8 @@ security_driver = "none"
 namespaces = [ ]
 cgroup_controllers = [ ]
 stdio_handler = "file"
+swtpm_user = "$(id -un)"
+swtpm_group = "$(id -gn)"
 CONF
 }
 
@@ -174,6 +176,11 @@ report() { # NAME
         END { printf "%s", text }'
 }
 
+# What the guest says behind a word.
+said() { # NAME WORD
+    report "$1" | grep "^$2 " | cut -d ' ' -f 2-
+}
+
 # Wants a word's count on the console: a guest writes one "ready" each time it has booted.
 times_said() { # NAME LINE
     cvm logs "$1" | tr -d '\r' | grep -cxF "cvm-guest: $2" || true
@@ -216,6 +223,22 @@ acpi_loader etc/table-loader
 acpi_rsdp etc/acpi/rsdp
 acpi_tables etc/acpi/tables
 FILES
+}
+
+# PCI IDs in slots 1.., and nothing else on the bus. VSOCK is the vsock device or, on a host
+# without vhost-vsock, what stands in its place.
+assert_slots() { # NAME IDS
+    local id slot=0 vsock=1012
+    [ -e /dev/vhost-vsock ] || vsock=1005
+    {
+        echo '0000:00:00.0 8086:29c0'
+        for id in ${2/VSOCK/$vsock}; do
+            slot=$((slot + 1))
+            printf '0000:00:%02x.0 1af4:%s\n' "$slot" "$id"
+        done
+        printf '0000:00:1f.%s 8086:%s\n' 0 2918 2 2922 3 2930
+    } >"$PLACE/expected"
+    diff "$PLACE/expected" <(said "$1" pci) || fail "$1: PCI functions"
 }
 
 # The guest reads the very bytes that lie on the host, and no other file.

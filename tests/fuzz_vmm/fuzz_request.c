@@ -35,6 +35,11 @@ static void check_request(const struct cvm_request *r)
         fuzz_require(p->host_port.value - 1 < 65535 && p->guest_port.value - 1 < 65535, "ports");
         fuzz_require(strspn(p->address, "0123456789.") == strlen(p->address), "an address");
     }
+    for (size_t i = 0; cvm_smbios_name(i) != NULL; i++) {
+        struct cvm_smbios s;
+        cvm_smbios_fill(&r->smbios, &s);
+        fuzz_require(strlen(cvm_smbios_value(&s, i)) < 64, "SMBIOS strings that end");
+    }
     check_networks(r);
 }
 

@@ -80,6 +80,7 @@ def request_samples():
                    {"protocol": "udp", "address": "0.0.0.0", "host_port": 1, "guest_port": 65535}],
             volumes=[{"path": "/a"}, {"path": "/b"}], user_config="u", encrypted_env="e",
             app_id="00" * 20, kms_urls=["k"], gateway_urls=[], no_tee=True,
+            swtpm=True, smbios={"manufacturer": "A, Inc.", "product": "", "serial": "\"1\""},
             attestation_variant="lite", ovmf_variant="pre202505", kernel_header="as-is",
             acpi_check="require",
             overrides={"pic": True, "smm": False, "hotplug_off": True, "pciexbar_base": 0xb0000000,
@@ -102,6 +103,8 @@ def request_samples():
         "volume-relative": changed(good, volumes=[{"path": "x"}]),
         "urls-numbers": changed(good, kms_urls=[1]),
         "overrides-unknown": changed(good, overrides={"pick": True}),
+        "smbios-long": changed(good, smbios={"sku": "s" * 64}),
+        "smbios-unknown": changed(good, smbios={"bios": "x"}),
         "app-id-not-hex": changed(good, app_id="x" * 40),
         "acpi-check-unknown": changed(good, acpi_check="on"),
     }
@@ -121,6 +124,13 @@ def vm_config_samples():
             hotplug_off=True, host_share_mode="vhd", pci_hole64_size=1 << 37,
             pciexbar_base=0xb0000000, pci_window64_base=1 << 40, qemu_single_pass_add_pages=True,
             ovmf_variant="stable202505", tdx_attestation_variant="lite", spec_version=1),
+        "valid-smbios": changed(good, smbios={
+            key: key[0] * 63 for key in ("manufacturer", "product", "version", "serial", "sku",
+                                         "family")}),
+        "smbios-control": changed(good, smbios={"product": "a\nb"}),
+        "smbios-not-ascii": changed(good, smbios={"product": "\u00e9"}),
+        "smbios-long": changed(good, smbios={"product": "p" * 64}),
+        "smbios-unknown": changed(good, smbios={"uuid": "x"}),
         "valid-hugepages": changed(good, hugepages=True, num_gpus=2, num_nvswitches=1),
         "valid-nodes": changed(good, num_gpus=1, numa_nodes=[
             {**node, "pxb_bus": 5, "num_gpus": 1}, {**node, "pxb_bus": None}]),

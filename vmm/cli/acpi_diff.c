@@ -2,6 +2,7 @@
 
 #include "measure/base/file.h"
 #include "vmm/process.h"
+#include "vmm/program.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -69,6 +70,7 @@ static bool disassemble(const struct workshop *w, const char *side, struct cvm_b
     char output[104];
     cvm_autobuf struct cvm_buf ignored = { 0 };
     struct cvm_error err = { 0 };
+    const struct cvm_capture how = { .timeout_ms = TIMEOUT_MS, .dir_fd = -1 };
     int status = -1;
     snprintf(folder, sizeof folder, "%s/%s", w->dir.path, side);
     snprintf(input, sizeof input, "%s/T.dat", folder);
@@ -81,7 +83,7 @@ static bool disassemble(const struct workshop *w, const char *side, struct cvm_b
                            output,  (char *)(uintptr_t) "-d",
                            input,   NULL };
     return fd >= 0 && cvm_file_write(fd, "T.dat", table.data, table.size, 0600, &err) &&
-           cvm_process_capture(argv, 0, TIMEOUT_MS, &ignored, &status, &err) && status == 0;
+           cvm_process_capture(argv, &how, &ignored, &status, &err) && status == 0;
 }
 
 /* Lines of a text up to the limit, and how many more there are. */
@@ -105,12 +107,14 @@ static void put_lines(struct cvm_bytes text, struct cvm_buf *out)
 static bool put_disassembly(const struct cvm_table_comparison *t, struct cvm_buf *out)
 {
     CVM_CLEANUP(free_workshop)
-    struct workshop w = { .iasl = cvm_process_find("iasl"), .diff = cvm_process_find("diff") };
+    struct workshop w = { 0 };
     cvm_autobuf struct cvm_buf text = { 0 };
     struct cvm_error err = { 0 };
     int status = -1;
-    if (w.iasl == NULL || w.diff == NULL || !cvm_private_dir_make(&w.dir, &err) ||
-        !disassemble(&w, "ours", t->ours) || !disassemble(&w, "theirs", t->theirs)) {
+    if (!cvm_program_look_for("iasl", &w.iasl, &err) ||
+        !cvm_program_look_for("diff", &w.diff, &err) || w.iasl == NULL || w.diff == NULL ||
+        !cvm_private_dir_make(&w.dir, &err) || !disassemble(&w, "ours", t->ours) ||
+        !disassemble(&w, "theirs", t->theirs)) {
         return false;
     }
     char ours[104];
@@ -131,7 +135,8 @@ static bool put_disassembly(const struct cvm_table_comparison *t, struct cvm_buf
                            ours,
                            theirs,
                            NULL };
-    if (!cvm_process_capture(argv, MAX_TEXT, TIMEOUT_MS, &text, &status, &err) || text.len == 0) {
+    const struct cvm_capture how = { .timeout_ms = TIMEOUT_MS, .max = MAX_TEXT, .dir_fd = -1 };
+    if (!cvm_process_capture(argv, &how, &text, &status, &err) || text.len == 0) {
         return false; /* equal in words: only bytes can show the difference */
     }
     put_lines((struct cvm_bytes){ text.data, text.len }, out);

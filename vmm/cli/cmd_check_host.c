@@ -4,6 +4,8 @@
 #include "vmm/cli/commands.h"
 #include "vmm/hypervisor.h"
 #include "vmm/machine.h"
+#include "vmm/share_disk.h"
+#include "vmm/tpm.h"
 
 #include "measure/include/cvm/acpi.h"
 
@@ -89,6 +91,27 @@ static void check_emulator(struct checks *c, const struct cvm_host *host)
     cvm_acpi_free(&acpi);
 }
 
+/* Only guests that ask for it need it. */
+static void check_tpm(struct checks *c, struct cvm_hypervisor *h, const struct cvm_host *host)
+{
+    struct cvm_error problem = { 0 };
+    if (cvm_tpm_possible(h, host->emulator, &problem)) {
+        note(c, "swtpm", CHECK_OK, "guests can have a TPM");
+        return;
+    }
+    note(c, "swtpm", CHECK_NOTE, "%.300s", problem.msg);
+}
+
+static void check_share_disk(struct checks *c)
+{
+    struct cvm_error problem = { 0 };
+    if (cvm_share_disk_possible(&problem)) {
+        note(c, "share as a disk", CHECK_OK, "host_share_mode 'vhd' can be used");
+        return;
+    }
+    note(c, "share as a disk", CHECK_NOTE, "%.300s", problem.msg);
+}
+
 static void check_libvirt(struct checks *c, const struct cvm_host *host)
 {
     struct cvm_error problem = { 0 };
@@ -110,6 +133,7 @@ static void check_libvirt(struct checks *c, const struct cvm_host *host)
          has_tdx ? "launchSecurity of type tdx is reported"
                  : "no launchSecurity of type tdx is reported (libvirt 11.6 and QEMU 10.1 or newer "
                    "on a host with TDX report it)");
+    check_tpm(c, h, host);
 }
 
 static void check_directory(struct checks *c, const char *name, const char *path, int mode)
@@ -171,6 +195,7 @@ static bool run_check_host(const struct cli *cli, const void *data, struct cvm_e
     check_device(&checks, "/dev/vhost-vsock", "load the vhost_vsock module");
     check_emulator(&checks, &host);
     check_libvirt(&checks, &host);
+    check_share_disk(&checks);
     check_quote_service(&checks, &host);
     check_directory(&checks, "image directory", host.image_dir, R_OK | X_OK);
     check_directory(&checks, "state directory", host.state_dir, W_OK | X_OK);

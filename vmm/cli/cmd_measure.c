@@ -33,6 +33,7 @@ static const struct cli_option measure_options[] = {
     { "pci-hole64-size",    0,  CLI_SIZE,   FIELD(config.pci_hole64_size), "SIZE", "64-bit PCI window (default 0: QEMU's 32G)" },
     { "pciexbar-base",      0,  CLI_NUMBER, FIELD(config.pciexbar_base), "ADDRESS", "where the firmware puts PCIEXBAR (default 0xe0000000)" },
     { "pci-window64-base",  0,  CLI_NUMBER, FIELD(config.pci_window64_base), "ADDRESS", "where the 64-bit PCI window starts (default 0x380000000000)" },
+    { "swtpm",              0,  CLI_ON_OFF, FIELD(config.swtpm), "on|off", "whether the guest has a TPM (default off)" },
     { "hotplug-off",        0,  CLI_ON_OFF, FIELD(config.hotplug_off), "on|off", "whether ACPI PCI hot-plug is off (default off)" },
     { "pic",                0,  CLI_ON_OFF, FIELD(config.pic), "on|off", "whether the PIC exists (default by version)" },
     { "smm",                0,  CLI_ON_OFF, FIELD(config.smm), "on|off", "whether SMM exists (default off)" },

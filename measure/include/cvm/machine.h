@@ -104,6 +104,15 @@ struct cvm_numa_node {
     uint32_t num_gpus;    /**< root ports with GPUs behind the expander */
 };
 
+/**
+ * The guest's SMBIOS type 1 strings ("system information") that somebody chose, each with its
+ * NUL; an empty one is QEMU's default. They are in etc/smbios/smbios-tables, which some firmware
+ * measures without the serial number.
+ */
+struct cvm_smbios {
+    char manufacturer[64], product[64], version[64], serial[64], sku[64], family[64];
+};
+
 struct cvm_layout; /* cvm/layout.h: the firmware's list of RTMR0 events */
 
 struct cvm_machine {
@@ -130,6 +139,8 @@ struct cvm_machine {
 
     struct cvm_port_bars gpu_bars;      /**< of the devices behind GPU ports, all alike */
     struct cvm_port_bars nvswitch_bars; /**< of those behind NVSwitch ports */
+
+    struct cvm_smbios smbios;
 
     enum cvm_page_add_order page_add_order;
     enum cvm_kernel_header kernel_header;
@@ -178,7 +189,8 @@ CVM_API uint32_t cvm_machine_count(const struct cvm_machine *machine, enum cvm_d
  * Whether the machine can exist: CPU count by QEMU version, memory size and alignment, slots
  * unique and in range, windows that neither overlap RAM nor wrap, NUMA nodes that have all CPUs
  * and memory, at most 32 ports behind an expander, and a bus number for every port: those on the
- * root bus below the first expander's, each expander's before the next, none past 255.
+ * root bus below the first expander's, each expander's before the next, none past 255; SMBIOS
+ * strings of printable ASCII.
  *
  * @return false with CVM_ERR_MALFORMED naming the field, its value and the limit, or
  *         CVM_ERR_UNSUPPORTED for what this library cannot describe yet.

@@ -114,7 +114,7 @@ static void test_no_answer(void **state)
         enum cvm_error_code code;
         const char *message;
     } cases[] = {
-        { "exit 1", CVM_ERR_SYSTEM, "--version ended with status" },
+        { "exit 1", CVM_ERR_SYSTEM, "--version: ended with status" },
         { "case $1 in -machine) exit 1;; esac", CVM_ERR_SYSTEM, "the emulator ended" },
     };
     const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);

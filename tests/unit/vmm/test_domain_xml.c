@@ -25,13 +25,14 @@ struct golden_case {
     .kernel = "/srv/images/dstack-0.5.11/bzImage",                                                 \
     .initrd = "/srv/images/dstack-0.5.11/initramfs.cpio.gz", .cmdline = "console=ttyS0 panic=1",   \
     .data_disk = "/var/lib/cvm/vms/web/disk.raw", .share_dir = "/var/lib/cvm/vms/web/shared",      \
+    .share_image = "/var/lib/cvm/vms/web/share.img",                                               \
     .console_log = "/var/lib/cvm/vms/web/console.log"
 #define ROOTFS .rootfs = "/srv/images/dstack-0.5.11/rootfs.img.verity"
 #define COMMON                                                                                     \
     .name = "web", .uuid = "6f1e4fc5-0b1c-4d5e-9f00-0123456789ab",                                 \
     .os_image_hash = "e6f5cfec20c02e7b97baa213d0f718020b55e040172d90ccbcb946d56c8b09db",           \
-    .emulator = "/usr/bin/qemu-system-x86_64", .share_mode = "9p", .cid = 10000,                   \
-    .address_bits = 46, .mr_config_id = "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    .emulator = "/usr/bin/qemu-system-x86_64", .cid = 10000, .address_bits = 46,                   \
+    .mr_config_id = "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 static const struct cvm_network one_user[] = { { "user", CVM_NETWORK_USER, NULL, NULL } };
 static const struct cvm_network bridge_and_user[] = {
@@ -45,6 +46,12 @@ static const struct cvm_network network_and_direct[] = {
 static const struct cvm_network odd_bridge[] = {
     { "bridge", CVM_NETWORK_BRIDGE, "b&<>'\",", NULL },
 };
+static const struct cvm_network each_mode[] = {
+    { "user", CVM_NETWORK_USER, NULL, "52:54:00:00:00:01" },
+    { "bridge", CVM_NETWORK_BRIDGE, "br0", "52:54:00:00:00:02" },
+    { "network", CVM_NETWORK_NETWORK, "default", "52:54:00:00:00:03" },
+    { "direct", CVM_NETWORK_DIRECT, "eth0", "52:54:00:00:00:04" },
+};
 static const struct cvm_volume volumes[] = { { "/srv/volumes/a.img" }, { "/srv/volumes/b.img" } };
 static const struct cvm_volume odd_volume[] = { { "/srv/<v>&'\",.img" } };
 
@@ -54,10 +61,10 @@ static const struct golden_case cases[] = {
         .memory_size = { true, 2 * GIB },
         .qemu_version = "7.2.22",
         .interrupt_trigger = "level" },
-      { COMMON, PATHS, ROOTFS, .networks = one_user } },
+      { COMMON, PATHS, ROOTFS, .networks = one_user, .share_mode = "9p" } },
     { "tdx",
       { .cpu_count = { true, 8 }, .memory_size = { true, 16 * GIB }, .qemu_version = "10.1.0" },
-      { COMMON, PATHS, ROOTFS, .networks = one_user, .tdx = true, .kvm = true,
+      { COMMON, PATHS, ROOTFS, .networks = one_user, .share_mode = "9p", .tdx = true, .kvm = true,
         .qgs_socket = "/var/run/tdx-qgs/qgs.socket", .run_as = "+64055:+64055" } },
     { "hotplug-off",
       { .cpu_count = { true, 4 },
@@ -69,16 +76,39 @@ static const struct golden_case cases[] = {
         .pci_hole64_size = { true, 64 * GIB },
         .pic = { true, true },
         .smm = { true, true } },
-      { COMMON, PATHS, ROOTFS, .networks = bridge_and_user, .volumes = volumes, .tdx = true,
-        .kvm = true } },
+      { COMMON, PATHS, ROOTFS, .networks = bridge_and_user, .volumes = volumes, .share_mode = "9p",
+        .tdx = true, .kvm = true } },
     { "no-rootfs",
       { .cpu_count = { true, 1 },
         .memory_size = { true, GIB },
         .qemu_version = "8.2.2",
         .rootfs_device = "none",
         .num_nics = { true, 2 } },
-      { COMMON, PATHS, .networks = network_and_direct, .share_readonly = true, .kvm = true,
-        .vsock_stand_in = true } },
+      { COMMON, PATHS, .networks = network_and_direct, .share_mode = "9p", .share_readonly = true,
+        .kvm = true, .vsock_stand_in = true } },
+    /* All that a TD can have at once, with the share as an image. */
+    { "tdx-full",
+      { .cpu_count = { true, 16 },
+        .memory_size = { true, 64 * GIB },
+        .qemu_version = "10.1.0",
+        .host_share_mode = "vhd",
+        .swtpm = { true, true },
+        .hotplug_off = { true, true },
+        .pci_hole64_size = { true, 1024 * GIB },
+        .num_nics = { true, 4 },
+        .num_verity_volumes = { true, 2 },
+        .smbios = { "Example, Inc.", "cvm \"one\" <1>", "1.0", "S/N 7", "sku&1", "'family'" } },
+      { COMMON, PATHS, ROOTFS, .networks = each_mode, .volumes = volumes, .share_mode = "vhd",
+        .tdx = true, .kvm = true, .qgs_socket = "/var/run/tdx-qgs/qgs.socket" } },
+    { "vvfat",
+      { .cpu_count = { true, 2 },
+        .memory_size = { true, 2 * GIB },
+        .qemu_version = "10.1.0",
+        .host_share_mode = "vvfat",
+        .num_verity_volumes = { true, 2 },
+        .smbios = { .product = "cvm" } },
+      { COMMON, PATHS, ROOTFS, .networks = one_user, .volumes = volumes, .share_mode = "vvfat",
+        .tdx = true, .kvm = true } },
     { "escapes",
       { .cpu_count = { true, 1 },
         .memory_size = { true, 2 * GIB },
@@ -145,6 +175,38 @@ static void must_match(const struct cvm_buf *xml, const char *xpath)
     }
 }
 
+/* The element that a share is; NULL where it is arguments of QEMU's. */
+static const char *share_element(const char *mode)
+{
+    static const struct {
+        const char *mode, *element;
+    } shares[] = {
+        { "9p", "filesystem" },
+        { "vhd", "disk[readonly and contains(source/@file, '/share.img')]" },
+        { "vvfat", NULL },
+    };
+    size_t i = 0;
+    while (strcmp(shares[i].mode, mode) != 0) {
+        i++;
+    }
+    return shares[i].element;
+}
+
+static void must_have_device(const struct cvm_buf *xml, const char *element, unsigned slot)
+{
+    char xpath[256];
+    if (element != NULL) {
+        snprintf(xpath, sizeof xpath,
+                 "/domain/devices/%s/address[@type='pci' and @domain='0x0000' and "
+                 "@bus='0x00' and @slot='0x%02x' and @function='0x0']",
+                 element, slot);
+    } else {
+        snprintf(xpath, sizeof xpath,
+                 "/domain/*/*[@value='virtio-blk-pci,drive=cvm-share,bus=pcie.0,addr=0x%x']", slot);
+    }
+    must_match(xml, xpath);
+}
+
 /* Every device is at the slot that the machine says, by the kind of element it is. */
 static void test_slots(void **state)
 {
@@ -154,22 +216,20 @@ static void test_slots(void **state)
         [CVM_DEVICE_VOLUME] = "disk[readonly]",
         [CVM_DEVICE_NIC] = "interface",
         [CVM_DEVICE_VSOCK] = "*[self::vsock or self::rng]",
-        [CVM_DEVICE_SHARE] = "filesystem",
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct cvm_machine m;
         char xpath[256];
         cvm_autobuf struct cvm_buf xml = render(&cases[i], &m);
+        const char *share = share_element(cases[i].domain.share_mode);
         snprintf(xpath, sizeof xpath, "/domain/devices[count(*/address[@type='pci'])=%u]",
-                 m.num_devices);
+                 share == NULL ? m.num_devices - 1 : m.num_devices);
         must_match(&xml, xpath);
         for (uint32_t d = 0; d < m.num_devices; d++) {
-            snprintf(xpath, sizeof xpath,
-                     "/domain/devices/%s/address[@type='pci' and @domain='0x0000' and "
-                     "@bus='0x00' and @slot='0x%02x' and @function='0x0']",
-                     elements[m.devices[d].role], m.devices[d].slot);
-            must_match(&xml, xpath);
+            bool is_share = m.devices[d].role == CVM_DEVICE_SHARE;
+            must_have_device(&xml, is_share ? share : elements[m.devices[d].role],
+                             m.devices[d].slot);
         }
     }
 }
@@ -207,6 +267,18 @@ static void test_what_documents_say(void **state)
         { "no-rootfs", "/domain/devices[count(disk)=1 and rng and not(vsock)]" },
         { "no-rootfs", "/domain/devices/filesystem/readonly" },
         { "no-rootfs", "/domain/devices/interface[@type='direct']/source[@dev='eth0']" },
+        { "no-tee", "/domain[not(sysinfo) and not(os/smbios) and not(devices/tpm)]" },
+        { "tdx-full", "/domain/devices/tpm[@model='tpm-tis']/backend[@type='emulator']" },
+        { "tdx-full", "/domain/os/smbios[@mode='sysinfo']" },
+        { "tdx-full", "/domain/sysinfo[@type='smbios' and count(*)=1]/system[count(*)=6]" },
+        { "tdx-full", "/domain/sysinfo/system[entry[@name='product']='cvm \"one\" <1>']" },
+        { "tdx-full", "/domain/sysinfo/system[entry[@name='serial']='S/N 7']" },
+        { "tdx-full", "/domain/devices[count(disk)=5 and not(filesystem)]/disk[5]/target"
+                      "[@dev='vde']" },
+        { "vvfat", "/domain/sysinfo/system[count(*)=1]/entry[@name='product']" },
+        { "vvfat", "/domain/*/*[@value='{\"driver\":\"vvfat\",\"node-name\":\"cvm-share\","
+                   "\"dir\":\"/var/lib/cvm/vms/web/shared\",\"label\":\"DSTACKSHR\","
+                   "\"read-only\":true}']" },
         { "escapes", "/domain/name[contains(., \"a&<b>'c'\") and contains(., '\"d\",e')]" },
         { "escapes", "/domain/os[loader=\"/srv/a&b<c>'d',,/ovmf.fd\"]" },
         { "escapes", "/domain/os[kernel='/srv/\"e\",f/bzImage' and initrd='/srv/&amp;/initrd']" },
@@ -217,7 +289,7 @@ static void test_what_documents_say(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
         struct cvm_machine m;
-        char xpath[256];
+        char xpath[320];
         cvm_autobuf struct cvm_buf xml = render(find_case(facts[i].name), &m);
         /* A boolean expression becomes a set of nodes that it is a condition of. */
         snprintf(xpath, sizeof xpath, "/*[%s]", facts[i].xpath);
@@ -241,8 +313,8 @@ static void test_what_cannot_be_said(void **state)
     struct cvm_machine m;
     (void)state;
     must(cvm_machine_fill_platform(&c.config, &m, &err), &err);
-    c.domain.share_mode = "vhd";
-    expect_error(&c, &m, CVM_ERR_UNSUPPORTED, "host_share_mode 'vhd' can be measured but not");
+    c.domain.share_mode = "nfs";
+    expect_error(&c, &m, CVM_ERR_UNSUPPORTED, "host_share_mode 'nfs' cannot be launched");
     c.domain.share_mode = "9p";
     c.domain.cmdline = "a\nb";
     expect_error(&c, &m, CVM_ERR_MALFORMED, "value 'cmdline' has a control character");
@@ -255,19 +327,30 @@ static void test_what_cannot_be_said(void **state)
     expect_error(&c, &m, CVM_ERR_UNSUPPORTED, "GPUs and NVSwitches cannot be launched yet");
 }
 
-static bool render_largest(struct cvm_error *err)
+static bool render_case(const char *name, struct cvm_error *err)
 {
-    const struct golden_case *c = find_case("hotplug-off");
+    const struct golden_case *c = find_case(name);
     struct cvm_machine m;
     cvm_autobuf struct cvm_buf xml = { 0 };
     return cvm_machine_fill_platform(&c->config, &m, err) &&
            cvm_domain_xml_render(&m, &c->domain, &xml, err);
 }
 
+static bool render_largest(struct cvm_error *err)
+{
+    return render_case("tdx-full", err);
+}
+
+static bool render_vvfat(struct cvm_error *err)
+{
+    return render_case("vvfat", err);
+}
+
 static void test_out_of_memory(void **state)
 {
     (void)state;
     assert_true(fail_each_allocation(render_largest) >= 10);
+    assert_true(fail_each_allocation(render_vvfat) >= 10);
 }
 
 static int write_golden(const char *directory)

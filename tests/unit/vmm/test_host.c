@@ -73,7 +73,8 @@ static void test_every_key(void **state)
             "\"attestation_variant\":\"lite\",\"acpi_check\":\"off\",\"guest_address_bits\":46,\"run_as\":\"+0:+0\","
             "\"qemu\":{\"pic\":true,\"smm\":false,\"hotplug_off\":true,"
             "\"qemu_single_pass_add_pages\":false,\"pci_hole64_size\":\"1T\",\"pciexbar_base\":"
-            "2952790016,\"pci_window64_base\":4294967296,\"host_share_mode\":\"vvfat\"}}",
+            "2952790016,\"pci_window64_base\":4294967296,\"host_share_mode\":\"vvfat\"},"
+            "\"smbios\":{\"manufacturer\":\"M\"}}",
             &h, &err),
         &err);
     assert_string_equal(h.libvirt_uri, "qemu:///session");
@@ -94,6 +95,8 @@ static void test_every_key(void **state)
     assert_true(h.qemu.pic.value && h.qemu.smm.set && h.qemu.hotplug_off.value);
     assert_int_equal(h.qemu.pci_hole64_size.value, UINT64_C(1) << 40);
     assert_string_equal(h.qemu.host_share_mode, "vvfat");
+    assert_string_equal(h.smbios.manufacturer, "M");
+    assert_null(h.smbios.product);
 }
 
 static void test_bad_configurations(void **state)
@@ -114,6 +117,7 @@ static void test_bad_configurations(void **state)
         { "{\"kms_urls\":\"x\"}", "key 'kms_urls' is not an array" },
         { "{\"qemu\":[]}", "key 'qemu' is not an object" },
         { "{\"qemu\":{\"smn\":true}}", "unknown key 'smn', did you mean 'smm'?" },
+        { "{\"smbios\":{\"producct\":\"x\"}}", "key 'smbios': unknown key 'producct'" },
         { "{", "not JSON" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -222,8 +226,8 @@ static void test_what_is_no_emulator(void **state)
     } bad[] = {
         { "#!/bin/sh\necho hello\n", CVM_ERR_SYSTEM, "'hello' is not what QEMU says" },
         { "#!/bin/sh\n", CVM_ERR_SYSTEM, "'' is not what QEMU says" },
-        { "#!/bin/sh\nexit 3\n", CVM_ERR_SYSTEM, "--version ended with status" },
-        { "#!/bin/sh\nkill -9 $$\n", CVM_ERR_SYSTEM, "--version ended with status" },
+        { "#!/bin/sh\nexit 3\n", CVM_ERR_SYSTEM, "--version: ended with status 3" },
+        { "#!/bin/sh\nkill -9 $$\n", CVM_ERR_SYSTEM, "emulator': ended by signal 9" },
         { "#!/absent/interpreter\n", CVM_ERR_SYSTEM, "run" },
         { "#!/bin/sh\necho QEMU emulator version unknown\n", CVM_ERR_MALFORMED,
           "'unknown' is not a QEMU version" },

@@ -17,7 +17,8 @@ static bool run(const char *script, size_t max, unsigned timeout_ms, struct cvm_
 {
     char *const argv[] = { (char *)(uintptr_t) "/bin/sh", (char *)(uintptr_t) "-c",
                            (char *)(uintptr_t)script, NULL };
-    return cvm_process_capture(argv, max, timeout_ms, out, status, err);
+    const struct cvm_capture how = { .timeout_ms = timeout_ms, .max = max, .dir_fd = -1 };
+    return cvm_process_capture(argv, &how, out, status, err);
 }
 
 static void test_capture(void **state)
@@ -80,7 +81,8 @@ static void test_what_is_no_program(void **state)
     cvm_autobuf struct cvm_buf out = { 0 };
     int status = -1;
     (void)state;
-    assert_false(cvm_process_capture(argv, 100, LONG_MS, &out, &status, &err));
+    const struct cvm_capture how = { .timeout_ms = LONG_MS, .max = 100, .dir_fd = -1 };
+    assert_false(cvm_process_capture(argv, &how, &out, &status, &err));
     assert_error(&err, CVM_ERR_SYSTEM, "run '/absent': No such file or directory");
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
@@ -95,7 +97,7 @@ static void test_children_do_not_outlive_us(void **state)
     pid_t parent = fork();
     if (parent == 0) {
         char *const argv[] = { (char *)(uintptr_t) "/bin/sleep", (char *)(uintptr_t) "60", NULL };
-        const struct cvm_process_io io = { -1, fds[1], -1, -1 };
+        const struct cvm_process_io io = { -1, fds[1], -1, -1, -1, NULL };
         struct cvm_error err = { 0 };
         pid_t pid;
         _exit(cvm_process_start(argv, &io, &pid, &err) ? kill(getpid(), SIGKILL) : 1);
@@ -120,32 +122,12 @@ static void test_a_descriptor_is_kept(void **state)
     snprintf(script, sizeof script, "echo kept >&%d", fds[1]);
     char *const argv[] = { (char *)(uintptr_t) "/bin/bash", (char *)(uintptr_t) "-c", script,
                            NULL };
-    const struct cvm_process_io io = { -1, -1, -1, fds[1] };
+    const struct cvm_process_io io = { -1, -1, -1, fds[1], -1, NULL };
     must(cvm_process_start(argv, &io, &pid, &err), &err);
     close(fds[1]);
     assert_int_equal(read(fds[0], text, sizeof text), 5);
     assert_memory_equal(text, "kept\n", 5);
     close(fds[0]);
-}
-
-static void test_finding(void **state)
-{
-    const struct place *p = *state;
-    const char *old = getenv("PATH");
-    cvm_autofree char *kept = strdup(old == NULL ? "" : old);
-    char path[256];
-    place_write_text(p, "tool", "#!/bin/sh\n");
-    snprintf(path, sizeof path, "/absent::%s", p->path);
-    setenv("PATH", path, 1);
-    assert_null(cvm_process_find("tool")); /* not executable */
-    assert_int_equal(fchmodat(p->fd, "tool", 0755, 0), 0);
-    cvm_autofree char *found = cvm_process_find("tool");
-    unsetenv("PATH");
-    char *none = cvm_process_find("tool");
-    setenv("PATH", kept, 1);
-    assert_non_null(found);
-    assert_string_equal(found, place_path(p, "tool"));
-    assert_null(none);
 }
 
 /* Elsewhere only where the path needs no quoting anywhere. */
@@ -215,7 +197,6 @@ int main(void)
         cmocka_unit_test(test_what_is_no_program),
         cmocka_unit_test(test_children_do_not_outlive_us),
         cmocka_unit_test(test_a_descriptor_is_kept),
-        PLACED(test_finding),
         PLACED(test_where_private_directories_are),
         cmocka_unit_test(test_private_directory),
     };

@@ -39,6 +39,8 @@ static void test_the_least_that_can_be_said(void **state)
     assert_false(r.no_tee.set);
     assert_null(r.ovmf_variant);
     assert_null(r.overrides.host_share_mode);
+    assert_false(r.swtpm.set);
+    assert_null(r.smbios.product);
 }
 
 static void test_everything_that_can_be_said(void **state)
@@ -54,7 +56,8 @@ static void test_everything_that_can_be_said(void **state)
                 "65535,\"guest_port\":1}],\"volumes\":[{\"path\":\"/srv/a.img\"},{\"path\":"
                 "\"/b\"}],\"user_config\":\"u\",\"encrypted_env\":\"e\",\"app_id\":"
                 "\"00112233445566778899aabbccddeeff00112233\",\"kms_urls\":[\"https://k\"],"
-                "\"gateway_urls\":[],\"no_tee\":true,\"attestation_variant\":\"legacy\","
+                "\"gateway_urls\":[],\"no_tee\":true,\"swtpm\":true,"
+                "\"smbios\":{\"product\":\"p\",\"sku\":\"\"},\"attestation_variant\":\"legacy\","
                 "\"ovmf_variant\":\"stable202505\",\"kernel_header\":\"as-is\",\"overrides\":{"
                 "\"pic\":false,\"smm\":true,\"hotplug_off\":true,\"qemu_single_pass_add_pages\":"
                 "true,\"pci_hole64_size\":\"64G\",\"pciexbar_base\":2952790016,"
@@ -77,6 +80,10 @@ static void test_everything_that_can_be_said(void **state)
     assert_int_equal(r.num_volumes, 2);
     assert_string_equal(r.volumes[1].path, "/b");
     assert_true(r.no_tee.value);
+    assert_true(r.swtpm.value);
+    assert_string_equal(r.smbios.product, "p");
+    assert_string_equal(r.smbios.sku, "");
+    assert_null(r.smbios.serial);
     assert_int_equal(cvm_json_array_length(r.kms_urls), 1);
     assert_true(r.overrides.pic.set && !r.overrides.pic.value);
     assert_true(r.overrides.qemu_single_pass_add_pages.value);
@@ -123,6 +130,8 @@ static const struct {
     { "{" BASE ",\"app_id\":\"xx112233445566778899aabbccddeeff00112233\"}", "key 'app_id'" },
     { "{" BASE ",\"app_id\":\"00\"}", "key 'app_id': a length of 2" },
     { "{" BASE ",\"no_tee\":\"yes\"}", "key 'no_tee' is not true or false" },
+    { "{" BASE ",\"swtpm\":{}}", "key 'swtpm' is not true or false" },
+    { "{" BASE ",\"smbios\":{\"vendor\":\"x\"}}", "key 'smbios': unknown key 'vendor'" },
     { "{" BASE ",\"overrides\":{\"pick\":true}}",
       "key 'overrides': unknown key 'pick', did you mean 'pic'?" },
     { "{" BASE ",\"overrides\":{\"pciexbar_base\":\"0xb0000000\"}}",

@@ -106,6 +106,9 @@ static void test_ranges(void **state)
         { "{\"os_image_hash\":"
           "\"00000000000000000000000000000000000000000000000000000000000000000\"}",
           "key 'os_image_hash': a length of 65" },
+        { "{\"smbios\":\"x\"}", "key 'smbios' is not an object" },
+        { "{\"smbios\":{\"prodct\":\"x\"}}",
+          "key 'smbios': unknown key 'prodct', did you mean 'product'?" },
         { "[]", "not a JSON object" },
         { "\"vm_config\"", "not a JSON object" },
     };
@@ -317,6 +320,10 @@ static void test_round_trips(void **state)
         "{\"pic\":true,\"smm\":true}",
         "{\"pic\":false,\"smm\":false}",
         "{\"swtpm\":true}",
+        "{\"smbios\":{}}",
+        "{\"smbios\":{\"product\":\"p \\\"1\\\"\"}}",
+        "{\"smbios\":{\"manufacturer\":\"a\",\"product\":\"b\",\"version\":\"c\",\"serial\":"
+        "\"d\",\"sku\":\"e\",\"family\":\"f\"}}",
         "{\"interrupt_trigger\":\"edge\"}",
         "{\"interrupt_trigger\":\"level\"}",
         "{\"qemu_single_pass_add_pages\":true}",
@@ -397,6 +404,7 @@ static void test_exceptions_are_written(void **state)
         .rootfs_device = "none",
         .kernel_header = "as-is",
         .pciexbar_base = { true, 0xb0000000 },
+        .smbios = { .manufacturer = "m", .product = "", .serial = "s" },
         .tdx_attestation_variant = "lite",
         .ovmf_variant = "pre202505",
     };
@@ -410,6 +418,7 @@ static void test_exceptions_are_written(void **state)
                   "\"num_nics\":0,\"num_verity_volumes\":2,\"pciexbar_base\":2952790016,"
                   "\"swtpm\":true,\"pic\":true,\"smm\":true,\"interrupt_trigger\":\"level\","
                   "\"rootfs_device\":\"none\",\"kernel_header\":\"as-is\","
+                  "\"smbios\":{\"manufacturer\":\"m\",\"serial\":\"s\"},"
                   "\"tdx_attestation_variant\":\"lite\"}");
 }
 
