@@ -29,6 +29,7 @@ static const struct cvm_json_field host_fields[] = {
     { "attestation_variant", CVM_JSON_STRING, FIELD(attestation_variant), .max = 16 },
     { "guest_address_bits",  CVM_JSON_NUMBER, FIELD(guest_address_bits), .min = 36, .max = 52 },
     { "run_as",              CVM_JSON_STRING, FIELD(run_as), .min = 1, .max = 128 },
+    CVM_HOST_DEVICE_FIELDS(FIELD(devices)),
     { "qemu",                CVM_JSON_OBJECT, FIELD(qemu_object) },
     { 0 },
 };
@@ -70,7 +71,8 @@ static bool decode(const char *path, struct cvm_host *out, struct cvm_error *err
         (out->qemu_object != NULL && !cvm_json_decode(out->qemu_object, qemu_fields,
                                                       CVM_JSON_REJECT_UNKNOWN, &out->qemu, err)) ||
         !check_words(out, err) || !cvm_json_check_strings("kms_urls", out->kms_urls, err) ||
-        !cvm_json_check_strings("gateway_urls", out->gateway_urls, err)) {
+        !cvm_json_check_strings("gateway_urls", out->gateway_urls, err) ||
+        !cvm_host_device_keys_decode(&out->devices, err)) {
         return cvm_context(err, "host configuration '%s'", path);
     }
     return true;
@@ -97,7 +99,8 @@ bool cvm_host_load(const struct cvm_host_options *options, struct cvm_host *out,
     if (path == NULL && access(CVM_HOST_CONFIG, F_OK) == 0) {
         path = CVM_HOST_CONFIG;
     }
-    if (path != NULL && !decode(path, out, err)) {
+    if (path != NULL ? !decode(path, out, err)
+                     : !cvm_host_device_keys_decode(&out->devices, err)) {
         return false;
     }
     out->libvirt_uri = choose(options->connect, "CVM_CONNECT", out->libvirt_uri, "qemu:///system");

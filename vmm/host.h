@@ -9,6 +9,7 @@
 #define CVM_VMM_HOST_H
 
 #include "measure/include/cvm/machine.h"
+#include "vmm/device_request.h"
 #include "vmm/json.h"
 
 #define CVM_HOST_CONFIG "/etc/cvm/host.json"
@@ -56,6 +57,7 @@ struct cvm_host {
     const char *attestation_variant; /* auto, legacy, lite */
     struct cvm_opt_u64 guest_address_bits;
     const char *run_as; /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
+    struct cvm_host_devices devices;
     struct json_object *qemu_object;
     struct cvm_qemu_overrides qemu;
 };

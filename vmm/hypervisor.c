@@ -273,8 +273,9 @@ bool cvm_hypervisor_version(struct cvm_hypervisor *h, unsigned long *out, struct
     return virConnectGetLibVersion(h->connection, out) == 0 ? true : fail_libvirt(err, "version");
 }
 
-bool cvm_hypervisor_has_tdx(struct cvm_hypervisor *h, const char *emulator, bool *out,
-                            struct cvm_error *err)
+/* Whether an XPath expression matches the capabilities of KVM domains with this emulator. */
+static bool capabilities_match(struct cvm_hypervisor *h, const char *emulator, const char *xpath,
+                               bool *out, struct cvm_error *err)
 {
     cvm_autofree char *xml =
         virConnectGetDomainCapabilities(h->connection, emulator, "x86_64", "q35", "kvm", 0);
@@ -284,10 +285,25 @@ bool cvm_hypervisor_has_tdx(struct cvm_hypervisor *h, const char *emulator, bool
                    ? true
                    : fail_libvirt(err, "domain capabilities");
     }
-    return cvm_xml_matches(xml,
-                           "/domainCapabilities/features/launchSecurity[@supported='yes']"
-                           "/enum[@name='sectype']/value[.='tdx']",
-                           out, err);
+    return cvm_xml_matches(xml, xpath, out, err);
+}
+
+bool cvm_hypervisor_has_tdx(struct cvm_hypervisor *h, const char *emulator, bool *out,
+                            struct cvm_error *err)
+{
+    return capabilities_match(h, emulator,
+                              "/domainCapabilities/features/launchSecurity[@supported='yes']"
+                              "/enum[@name='sectype']/value[.='tdx']",
+                              out, err);
+}
+
+bool cvm_hypervisor_refuses_iommufd(struct cvm_hypervisor *h, const char *emulator, bool *out,
+                                    struct cvm_error *err)
+{
+    return capabilities_match(h, emulator,
+                              "/domainCapabilities/devices/hostdev"
+                              "/enum[@name='iommufd'][not(value='yes')]",
+                              out, err);
 }
 
 /* --- domains --- */

@@ -76,6 +76,15 @@ static bool check_off(struct cvm_hypervisor *h, const struct cvm_vm *vm, struct 
                : cvm_fail(err, CVM_ERR_USAGE, "it is %s already", cvm_domain_state_word(state));
 }
 
+/* What the guest holds of the host must be there still; of a stand-in's guest nothing is. */
+static bool check_resources(const struct cvm_host *host, const struct cvm_vm *vm,
+                            struct cvm_error *err)
+{
+    struct cvm_resources r;
+    return cvm_resources_decode(vm->record.resources, &r, err) &&
+           (r.stand_in || cvm_resources_check(&r, cvm_host_root(&host->devices), err));
+}
+
 bool cvm_launch_again(const struct cvm_host *host, const struct cvm_vm *vm,
                       cvm_bundle_progress *progress, struct cvm_error *err)
 {
@@ -84,7 +93,7 @@ bool cvm_launch_again(const struct cvm_host *host, const struct cvm_vm *vm,
     cvm_autorequest struct cvm_request request = { 0 };
     cvm_autobuf struct cvm_buf xml = { 0 };
     if (!cvm_hypervisor_open(host->libvirt_uri, &h, err) || !check_off(h, vm, err) ||
-        !load_domain_xml(vm, &xml, err) || !load_request(vm, &request, err) ||
+        !check_resources(host, vm, err) || !load_domain_xml(vm, &xml, err) || !load_request(vm, &request, err) ||
         !cvm_bundle_open(vm->record.image, &bundle, err) || !check_declared(vm, &bundle, err) ||
         !cvm_bundle_verify(&bundle, false, progress, err)) {
         return false;

@@ -26,6 +26,7 @@ static const struct cvm_json_field request_fields[] = {
     { "app_id",              CVM_JSON_STRING, FIELD(app_id), .min = 40, .max = 40 },
     { "kms_urls",            CVM_JSON_ARRAY,  FIELD(kms_urls), .max = 64 },
     { "gateway_urls",        CVM_JSON_ARRAY,  FIELD(gateway_urls), .max = 64 },
+    CVM_DEVICE_REQUEST_FIELDS(FIELD(devices)),
     { "no_tee",              CVM_JSON_BOOL,   FIELD(no_tee) },
     { "attestation_variant", CVM_JSON_STRING, FIELD(attestation_variant), .max = 16 },
     { "ovmf_variant",        CVM_JSON_STRING, FIELD(ovmf_variant), .max = 64 },
@@ -209,7 +210,7 @@ bool cvm_request_decode(struct json_object *document, struct cvm_request *out,
         return cvm_context(err, "key 'overrides'");
     }
     return check_values(out, err) && decode_networks(out, err) && decode_ports(out, err) &&
-           decode_volumes(out, err);
+           decode_volumes(out, err) && cvm_device_request_decode(&out->devices, err);
 }
 
 /* Standard input may be a pipe, which has no size to go by. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { MAX_VALUES = 32 };
+enum { MAX_VALUES = 64 };
 
 /* XML 1.0 has no way to write most control characters. */
 static bool put_escaped(struct cvm_buf *out, const char *text)

@@ -144,21 +144,25 @@ void cvm_tdx_measurement_free(struct cvm_tdx_measurement *m)
 
 /* --- writing --- */
 
+void cvm_numa_node_put(const struct cvm_numa_node *node, struct cvm_json_builder *b)
+{
+    cvm_json_begin_object(b, NULL);
+    cvm_json_put_u64(b, "cpu_count", node->cpu_count);
+    cvm_json_put_u64(b, "memory_size", node->memory_size);
+    if (node->has_expander) {
+        cvm_json_put_u64(b, "pxb_bus", node->expander_bus);
+    } else {
+        cvm_json_put_null(b, "pxb_bus");
+    }
+    cvm_json_put_u64(b, "num_gpus", node->num_gpus);
+    cvm_json_end(b);
+}
+
 static void put_numa_nodes(const struct cvm_machine *m, struct cvm_json_builder *b)
 {
     cvm_json_begin_array(b, "numa_nodes");
     for (uint32_t i = 0; i < m->num_numa_nodes; i++) {
-        const struct cvm_numa_node *node = &m->numa_nodes[i];
-        cvm_json_begin_object(b, NULL);
-        cvm_json_put_u64(b, "cpu_count", node->cpu_count);
-        cvm_json_put_u64(b, "memory_size", node->memory_size);
-        if (node->has_expander) {
-            cvm_json_put_u64(b, "pxb_bus", node->expander_bus);
-        } else {
-            cvm_json_put_null(b, "pxb_bus");
-        }
-        cvm_json_put_u64(b, "num_gpus", node->num_gpus);
-        cvm_json_end(b);
+        cvm_numa_node_put(&m->numa_nodes[i], b);
     }
     cvm_json_end(b);
 }

@@ -75,6 +75,9 @@ CVM_MUST_CHECK bool cvm_tdx_measurement_decode(const struct cvm_vm_config *confi
                                                struct cvm_error *err);
 void cvm_tdx_measurement_free(struct cvm_tdx_measurement *m);
 
+/* Adds the object that describes a node to the open array of b. */
+void cvm_numa_node_put(const struct cvm_numa_node *node, struct cvm_json_builder *b);
+
 /* Adds all keys to the open object of b: machine facts from the machine, the rest from config. */
 void cvm_vm_config_put(const struct cvm_machine *machine, const struct cvm_vm_config *config,
                        struct cvm_json_builder *b);

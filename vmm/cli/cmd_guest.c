@@ -86,6 +86,9 @@ static void put_record(const struct cvm_vm *vm, const char *state, struct cvm_js
     cvm_json_put_string(b, "image", r->image);
     cvm_json_put_string(b, "created", r->created);
     cvm_json_put_string(b, "directory", vm->path);
+    if (r->resources != NULL) {
+        cvm_json_put_any(b, "resources", r->resources);
+    }
 }
 
 static const char *cid_text(const struct cvm_vm *vm, char *buffer, size_t size)

@@ -62,6 +62,7 @@ static bool run_vm_config(const struct cli *cli, const void *data, struct cvm_er
     const struct cvm_report report = cvm_launch_plan_report(&w.plan);
     cvm_json_begin_object(&b, NULL);
     cvm_json_put_any(&b, "vm_config", w.plan.vm_config);
+    cvm_placement_put(&w.plan.placement, &b);
     cvm_report_put_resolution(&report, &b);
     cvm_warnings_put(&w.plan.warnings, &b);
     cvm_json_end(&b);
@@ -80,6 +81,17 @@ const struct cli_command cmd_vm_config = {
 
 /* --- launch --- */
 
+static void put_devices_text(const struct cvm_placement *p, struct cvm_buf *text)
+{
+    for (uint32_t i = 0; i < p->num_gpus; i++) {
+        cvm_put_format(text, "gpu        %s\n", cvm_pci_address_text(p->gpus[i].address).text);
+    }
+    for (uint32_t i = 0; i < p->num_nvswitches; i++) {
+        cvm_put_format(text, "nvswitch   %s\n",
+                       cvm_pci_address_text(p->nvswitches[i].address).text);
+    }
+}
+
 static bool print_text(const struct work *w, const struct cvm_launched *l, struct cvm_error *err)
 {
     cvm_autobuf struct cvm_buf text = { 0 };
@@ -90,6 +102,7 @@ static bool print_text(const struct work *w, const struct cvm_launched *l, struc
     } else {
         cvm_put_format(&text, "cid        %u\n", l->cid);
     }
+    put_devices_text(&w->plan.placement, &text);
     cvm_put_format(&text, "directory  %s\nmrtd       %s\n", l->directory,
                    cvm_sha384_text(&e->mrtd).text);
     for (unsigned i = 0; i < 3; i++) {
@@ -115,6 +128,7 @@ static void put_launched(const struct work *w, const struct cvm_launched *l, boo
     cvm_json_put_string(b, "directory", l->directory);
     cvm_json_put_bool(b, "no_tee", w->request.no_tee.value);
     cvm_json_put_bool(b, "started", !dry_run);
+    cvm_placement_put(&w->plan.placement, b);
     if (dry_run) {
         cvm_json_put_string(b, "domain_xml", (const char *)l->xml.data);
     }

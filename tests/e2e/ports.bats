@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# Guests with root ports and with NUMA nodes. There are no GPUs here: the host is a made-up one,
+# and a virtio-rng sits behind each port (gpu_stand_in in docs/host-config.md). What the guests
+# were given, as they say themselves, is what was predicted.
+
+# shellcheck disable=SC2016  # jq programs
+load lib
+load ../support/host_tree
+
+# name | vCPUs | KiB of memory | PCI functions after the share's, as the guest is to see them
+GUESTS='
+cold|1|524288|0000:01:00.0=1044 0000:02:00.0=1044
+hot|1|524288|0000:01:00.0=1044 0000:02:00.0=1044
+mixed|1|524288|0000:01:00.0=1044 0000:02:00.0=1044 0000:03:00.0=1044
+nodes|4|526336|
+'
+
+requests() {
+    # Debian 12's firmware reserves 32 GiB of the 64-bit window for each port.
+    request hot '.gpus = { device: "10de:2335", count: 2 }
+        | .overrides = { pci_hole64_size: "128G" }'
+    request cold '.gpus = { device: "10de:2335", count: 2 }
+        | .overrides = { hotplug_off: true, pci_hole64_size: "128G" }'
+    request mixed '.gpus = ["0000:18:00.0", "0000:99:00.0"] | .nvswitches = ["05:00.0"]
+        | .overrides = { pci_hole64_size: "128G" }'
+    # Numbers that two nodes cannot share equally.
+    request nodes '.numa = { nodes: [0, 1], pin_cpus: true } | .vcpu = 3 | .memory = "513M"'
+}
+
+setup_file() {
+    local file name
+    make_place
+    tree_node "$PLACE/host" 0 0 4 0
+    tree_node "$PLACE/host" 1 4 4 0
+    tree_device "$PLACE/host" 0000:18:00.0 10de:2335 0
+    tree_device "$PLACE/host" 0000:2a:00.0 10de:2335 0
+    tree_device "$PLACE/host" 0000:3b:00.0 10de:2335 0
+    tree_device "$PLACE/host" 0000:99:00.0 10de:2335 1
+    tree_device "$PLACE/host" 0000:ab:00.0 10de:2335 1
+    tree_device "$PLACE/host" 0000:ba:00.0 10de:2335 1
+    tree_device "$PLACE/host" 0000:05:00.0 10de:22a3 0
+    write_host_config '.gpu_stand_in = "\($place)/host" | .gpus = ["10de:2335"]
+        | .nvswitches = ["10de:22a3"]'
+    # Explicit addresses are there for whoever comes first.
+    for name in mixed cold hot nodes; do
+        file=$(requests | grep "/$name.json")
+        cvm --json launch "$file" >"$PLACE/$name.answer"
+    done
+    for name in $(names); do
+        await_said "$name" ready 1
+    done
+}
+
+teardown_file() {
+    drop_place
+}
+
+# One column of the table for each guest: "NAME VALUE".
+column() { # NUMBER
+    awk -F '|' -v column="$1" 'NF { print $1, $column }' <<<"$GUESTS"
+}
+
+names() {
+    awk -F '|' 'NF { print $1 }' <<<"$GUESTS"
+}
+
+said() { # NAME WORD
+    report "$1" | grep "^$2 " | cut -d ' ' -f 2-
+}
+
+@test "each guest was given the ACPI files that were predicted" {
+    for name in $(names); do
+        assert_acpi_as_predicted "$name"
+    done
+}
+
+@test "hot-plug, ports and nodes all show in the tables" {
+    for name in $(names); do
+        predicted "$name" acpi_tables
+    done >"$PLACE/tables"
+    assert_equal 'different tables' "$(names | wc -l)" "$(sort -u "$PLACE/tables" | wc -l)"
+}
+
+@test "what is behind the ports is what was asked for" {
+    while read -r name functions; do
+        # shellcheck disable=SC2086  # words
+        printf '%s\n' $functions >"$PLACE/expected"
+        said "$name" pci | grep -v '^0000:00:' | sed 's/ 1af4:/=/' >"$PLACE/seen" || true
+        [ -n "$functions" ] || : >"$PLACE/expected"
+        diff "$PLACE/expected" "$PLACE/seen" || fail "$name: functions behind ports"
+    done < <(column 4)
+}
+
+@test "CPUs and memory are rounded, and declared as they are" {
+    while read -r name cpus; do
+        assert_equal "$name: cpus" "$cpus" "$(said "$name" cpus)"
+        assert_equal "$name: cpu_count" "$cpus" \
+            "$(jq .cpu_count "$(directory_of "$name")/vm_config.json")"
+    done < <(column 2)
+    while read -r name kib; do
+        assert_equal "$name: memory" "$kib" "$(said "$name" memory)"
+        assert_equal "$name: memory_size" "$((kib * 1024))" \
+            "$(jq .memory_size "$(directory_of "$name")/vm_config.json")"
+    done < <(column 3)
+    jq -e '.expected.warnings | map(select(contains("rounded"))) | length == 2' \
+        "$PLACE/nodes.answer"
+}
+
+@test "no device and no CPU is given twice" {
+    for name in $(names); do
+        jq -r '.resources // {} | .gpus[]?, .nvswitches[]?' "$(directory_of "$name")/vm.json"
+    done >"$PLACE/held"
+    assert_equal devices 7 "$(sort -u "$PLACE/held" | wc -l)"
+    assert_equal 'held twice' '' "$(sort "$PLACE/held" | uniq -d)"
+    assert_equal 'of one node' '["0000:2a:00.0","0000:3b:00.0"]' \
+        "$(jq -c .gpus "$PLACE/cold.answer")"
+    assert_equal cpus 0-1,4-5 "$(jq -r .resources.cpus "$(directory_of nodes)/vm.json")"
+    run ! cvm launch "$(request more '.gpus = { device: "10de:2335", count: 1 }')"
+    assert_says '1 of GPU 10de:2335 are wanted, and 0 are free'
+    run ! cvm launch "$(request same '.nvswitches = ["0000:05:00.0"]')"
+    assert_says "NVSwitch 0000:05:00.0 is held by guest 'mixed', until that is removed"
+}
+
+@test "removing a guest gives back what it held" {
+    cvm remove --force mixed
+    cvm --json launch --dry-run "$(request next '.gpus = { device: "10de:2335", count: 1 }
+        | .nvswitches = { device: "10de:22a3", count: 1 }
+        | .overrides = { pci_hole64_size: "128G" }')" >"$PLACE/next.answer"
+    assert_equal gpus '["0000:18:00.0"]' "$(jq -c .gpus "$PLACE/next.answer")"
+    assert_equal nvswitches '["0000:05:00.0"]' "$(jq -c .nvswitches "$PLACE/next.answer")"
+    for name in cold hot nodes; do
+        cvm remove --force "$name"
+    done
+    assert_nothing_left
+}
