@@ -140,8 +140,7 @@ bool cvm_numa_request_decode(const struct json_object *value, struct cvm_numa_re
                              struct cvm_error *err)
 {
     enum { LAST_NODE = 1023 };
-    if (value != NULL &&
-        !cvm_json_decode(value, numa_fields, CVM_JSON_REJECT_UNKNOWN, out, err)) {
+    if (value != NULL && !cvm_json_decode(value, numa_fields, CVM_JSON_REJECT_UNKNOWN, out, err)) {
         return cvm_context(err, "key 'numa'");
     }
     size_t count = cvm_json_array_length(out->nodes_array);

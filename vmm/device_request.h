@@ -96,20 +96,15 @@ struct cvm_host_devices {
 };
 
 #define CVM_HOST_DEVICE_FIELDS(base)                                                               \
-    { "gpus",                                                                                      \
-      CVM_JSON_ARRAY,                                                                              \
-      (base) + offsetof(struct cvm_host_devices, gpus_array),                                      \
+    { "gpus", CVM_JSON_ARRAY, (base) + offsetof(struct cvm_host_devices, gpus_array),              \
       .max = CVM_MAX_SELECTORS },                                                                  \
-        { "nvswitches",                                                                            \
-          CVM_JSON_ARRAY,                                                                          \
+        { "nvswitches", CVM_JSON_ARRAY,                                                            \
           (base) + offsetof(struct cvm_host_devices, nvswitches_array),                            \
           .max = CVM_MAX_SELECTORS },                                                              \
         { "hugepage_size", CVM_JSON_SIZE,                                                          \
           (base) + offsetof(struct cvm_host_devices, hugepage_size) },                             \
         { "pin_cpus", CVM_JSON_BOOL, (base) + offsetof(struct cvm_host_devices, pin_cpus) },       \
-        { "iommufd",                                                                               \
-          CVM_JSON_STRING,                                                                         \
-          (base) + offsetof(struct cvm_host_devices, iommufd_word),                                \
+        { "iommufd", CVM_JSON_STRING, (base) + offsetof(struct cvm_host_devices, iommufd_word),    \
           .max = 16 },                                                                             \
     {                                                                                              \
         "gpu_stand_in", CVM_JSON_STRING, (base) + offsetof(struct cvm_host_devices, gpu_stand_in), \

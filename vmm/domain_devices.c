@@ -98,8 +98,7 @@ static bool lay_out(struct layout *l, const struct cvm_machine *m, struct cvm_er
     }
     for (uint32_t i = 0; i < m->num_devices; i++) {
         const struct cvm_pci_device *d = &m->devices[i];
-        enum cvm_pool_kind kind =
-            d->role == CVM_DEVICE_GPU_PORT ? CVM_POOL_GPU : CVM_POOL_NVSWITCH;
+        enum cvm_pool_kind kind = d->role == CVM_DEVICE_GPU_PORT ? CVM_POOL_GPU : CVM_POOL_NVSWITCH;
         bool is_port = cvm_domain_is_controller(d->role) && d->role != CVM_DEVICE_EXPANDER;
         if (is_port && !add_port(l, 0, d->slot, kind, err)) {
             return false;

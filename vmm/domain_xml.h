@@ -29,11 +29,11 @@ struct cvm_domain {
     bool vsock_stand_in; /* the host has no vhost-vsock: another device takes the slot */
     bool tdx;
     bool kvm;
-    uint64_t address_bits;    /* of an emulated CPU */
-    const char *mr_config_id; /* base64, for TDX */
-    const char *qgs_socket;   /* NULL: libvirt's default */
-    const char *console_log;  /* absolute path */
-    const char *run_as;       /* NULL: libvirt's choice */
+    uint64_t address_bits;                 /* of an emulated CPU */
+    const char *mr_config_id;              /* base64, for TDX */
+    const char *qgs_socket;                /* NULL: libvirt's default */
+    const char *console_log;               /* absolute path */
+    const char *run_as;                    /* NULL: libvirt's choice */
     const struct cvm_placement *placement; /* NULL: nothing of the host's is given */
     enum cvm_iommufd_form iommufd;
 };

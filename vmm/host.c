@@ -99,8 +99,7 @@ bool cvm_host_load(const struct cvm_host_options *options, struct cvm_host *out,
     if (path == NULL && access(CVM_HOST_CONFIG, F_OK) == 0) {
         path = CVM_HOST_CONFIG;
     }
-    if (path != NULL ? !decode(path, out, err)
-                     : !cvm_host_device_keys_decode(&out->devices, err)) {
+    if (path != NULL ? !decode(path, out, err) : !cvm_host_device_keys_decode(&out->devices, err)) {
         return false;
     }
     out->libvirt_uri = choose(options->connect, "CVM_CONNECT", out->libvirt_uri, "qemu:///system");

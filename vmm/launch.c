@@ -71,9 +71,8 @@ static bool choose_iommufd(struct cvm_hypervisor *h, const struct cvm_launch_pla
     if (!has_devices(&plan->placement)) {
         return true;
     }
-    if (h != NULL &&
-        (!cvm_hypervisor_version(h, &version, err) ||
-         !cvm_hypervisor_refuses_iommufd(h, plan->host->emulator, &refused, err))) {
+    if (h != NULL && (!cvm_hypervisor_version(h, &version, err) ||
+                      !cvm_hypervisor_refuses_iommufd(h, plan->host->emulator, &refused, err))) {
         return false;
     }
     return cvm_iommufd_choose(devices->iommufd, cvm_host_root(devices), version, refused,

@@ -67,20 +67,6 @@ static struct cvm_placement_wish wish_of(const struct cvm_launch_plan *plan)
     };
 }
 
-/* What guests hold at this moment; nothing where there was never one. */
-static bool load_holdings(const struct cvm_host *host, struct cvm_holdings *out,
-                          struct cvm_error *err)
-{
-    cvm_autostore struct cvm_store store = { .fd = -1 };
-    cvm_autofree char *guests = NULL;
-    if (asprintf(&guests, "%s/vms", host->state_dir) < 0) {
-        guests = NULL;
-        return cvm_fail_nomem(err, "path", 0);
-    }
-    return access(guests, F_OK) != 0 || (cvm_store_open(host->state_dir, false, &store, err) &&
-                                         cvm_holdings_load(&store, out, err));
-}
-
 static void log_placement(const struct cvm_placement *p)
 {
     for (uint32_t i = 0; i < p->num_gpus; i++) {
@@ -102,7 +88,7 @@ static bool place(struct cvm_launch_plan *plan, struct cvm_error *err)
                         "the host configuration's 'gpu_stand_in' is for tests without TDX; say "
                         "\"no_tee\": true in the request");
     }
-    if (!load_holdings(plan->host, &held, err) ||
+    if (!cvm_holdings_of_host(plan->host, &held, err) ||
         !cvm_placement_choose(&wish, &held, &plan->placement, &plan->warnings, err) ||
         !cvm_placement_nodes(&plan->placement, &plan->numa_nodes, err)) {
         return false;

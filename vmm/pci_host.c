@@ -248,7 +248,7 @@ bool cvm_pci_read(const char *root, struct cvm_pci_address address, struct cvm_p
         !read_bars(root, &f, err)) {
         return cvm_context(err, "PCI device %s", cvm_pci_address_text(address).text);
     }
-    f.class = (uint32_t)class;
+    f.class = (uint32_t) class;
     *out = f;
     return true;
 }

@@ -93,9 +93,9 @@ bool cvm_launch_again(const struct cvm_host *host, const struct cvm_vm *vm,
     cvm_autorequest struct cvm_request request = { 0 };
     cvm_autobuf struct cvm_buf xml = { 0 };
     if (!cvm_hypervisor_open(host->libvirt_uri, &h, err) || !check_off(h, vm, err) ||
-        !check_resources(host, vm, err) || !load_domain_xml(vm, &xml, err) || !load_request(vm, &request, err) ||
-        !cvm_bundle_open(vm->record.image, &bundle, err) || !check_declared(vm, &bundle, err) ||
-        !cvm_bundle_verify(&bundle, false, progress, err)) {
+        !check_resources(host, vm, err) || !load_domain_xml(vm, &xml, err) ||
+        !load_request(vm, &request, err) || !cvm_bundle_open(vm->record.image, &bundle, err) ||
+        !check_declared(vm, &bundle, err) || !cvm_bundle_verify(&bundle, false, progress, err)) {
         return false;
     }
     if (cvm_hypervisor_define(h, (const char *)xml.data, err) &&

@@ -144,6 +144,25 @@ bool cvm_resources_put(const struct cvm_resources *r, struct cvm_json_builder *b
     return true;
 }
 
+static void print_devices(const char *word, const struct cvm_pci_address *devices, size_t count,
+                          struct cvm_buf *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        cvm_put_format(out, "%-10s %s\n", word, cvm_pci_address_text(devices[i]).text);
+    }
+}
+
+void cvm_resources_print(const struct cvm_resources *r, struct cvm_buf *out)
+{
+    print_devices("gpu", r->gpus, r->num_gpus, out);
+    print_devices("nvswitch", r->nvswitches, r->num_nvswitches, out);
+    if (cvm_cpu_set_count(&r->cpus) != 0) {
+        cvm_put_text(out, "host cpus  ");
+        cvm_cpu_set_put(&r->cpus, out);
+        cvm_put_text(out, "\n");
+    }
+}
+
 /* --- of all guests --- */
 
 static bool add_devices(struct cvm_holdings *h, const char *owner,
@@ -204,6 +223,19 @@ bool cvm_holdings_load(const struct cvm_store *store, struct cvm_holdings *out,
     *out = h;
     h = (struct cvm_holdings){ 0 };
     return true;
+}
+
+bool cvm_holdings_of_host(const struct cvm_host *host, struct cvm_holdings *out,
+                          struct cvm_error *err)
+{
+    cvm_autostore struct cvm_store store = { .fd = -1 };
+    cvm_autofree char *guests = NULL;
+    if (asprintf(&guests, "%s/vms", host->state_dir) < 0) {
+        guests = NULL;
+        return cvm_fail_nomem(err, "path", 0);
+    }
+    return access(guests, F_OK) != 0 || (cvm_store_open(host->state_dir, false, &store, err) &&
+                                         cvm_holdings_load(&store, out, err));
 }
 
 const char *cvm_holdings_owner(const struct cvm_holdings *h, struct cvm_pci_address address)

@@ -7,7 +7,7 @@
 #ifndef CVM_VMM_RESOURCES_H
 #define CVM_VMM_RESOURCES_H
 
-#include "vmm/device_request.h"
+#include "vmm/host.h"
 #include "vmm/host_nodes.h"
 #include "vmm/store.h"
 
@@ -37,6 +37,9 @@ CVM_MUST_CHECK bool cvm_resources_put(const struct cvm_resources *r, struct cvm_
 void cvm_resources_put_devices(const char *key, const struct cvm_pci_address *devices, size_t count,
                                struct cvm_json_builder *b);
 
+/* Appends the same for people: a line for each device, and one for CPUs. */
+void cvm_resources_print(const struct cvm_resources *r, struct cvm_buf *out);
+
 /* --- of all guests --- */
 
 struct cvm_held_device {
@@ -59,6 +62,10 @@ struct cvm_holdings {
  */
 CVM_MUST_CHECK bool cvm_holdings_load(const struct cvm_store *store, struct cvm_holdings *out,
                                       struct cvm_error *err);
+
+/* The same for a host's state directory; nothing is held where there was never a guest. */
+CVM_MUST_CHECK bool cvm_holdings_of_host(const struct cvm_host *host, struct cvm_holdings *out,
+                                         struct cvm_error *err);
 
 /* The guest that holds a device; NULL where none does. */
 const char *cvm_holdings_owner(const struct cvm_holdings *h, struct cvm_pci_address address);

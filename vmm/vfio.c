@@ -32,10 +32,11 @@ static bool check_driver(const char *what, const struct cvm_pci_facts *f, struct
         return true;
     }
     return f->driver[0] == '\0'
-               ? cvm_fail(err, CVM_ERR_SYSTEM,
-                          "%s %s has no driver, and must have vfio-pci; run: driverctl set-override "
-                          "%s vfio-pci",
-                          what, at.text, at.text)
+               ? cvm_fail(
+                     err, CVM_ERR_SYSTEM,
+                     "%s %s has no driver, and must have vfio-pci; run: driverctl set-override "
+                     "%s vfio-pci",
+                     what, at.text, at.text)
                : cvm_fail(err, CVM_ERR_SYSTEM,
                           "%s %s belongs to the host's driver '%s', and must have vfio-pci; stop "
                           "what uses it, then run: driverctl set-override %s vfio-pci",
@@ -66,10 +67,11 @@ static bool check_group(const char *root, const char *what, const struct cvm_pci
     CVM_CLEANUP(cvm_pci_addresses_free)
     struct cvm_pci_addresses members = { 0 };
     if (!f->has_group) {
-        return cvm_fail(err, CVM_ERR_SYSTEM,
-                        "%s %s is in no IOMMU group: the host's IOMMU is off; switch VT-d on in the "
-                        "BIOS and boot the kernel with intel_iommu=on",
-                        what, cvm_pci_address_text(f->address).text);
+        return cvm_fail(
+            err, CVM_ERR_SYSTEM,
+            "%s %s is in no IOMMU group: the host's IOMMU is off; switch VT-d on in the "
+            "BIOS and boot the kernel with intel_iommu=on",
+            what, cvm_pci_address_text(f->address).text);
     }
     if (!cvm_pci_list_group(root, f->iommu_group, &members, err)) {
         return false;

@@ -81,19 +81,9 @@ const struct cli_command cmd_vm_config = {
 
 /* --- launch --- */
 
-static void put_devices_text(const struct cvm_placement *p, struct cvm_buf *text)
-{
-    for (uint32_t i = 0; i < p->num_gpus; i++) {
-        cvm_put_format(text, "gpu        %s\n", cvm_pci_address_text(p->gpus[i].address).text);
-    }
-    for (uint32_t i = 0; i < p->num_nvswitches; i++) {
-        cvm_put_format(text, "nvswitch   %s\n",
-                       cvm_pci_address_text(p->nvswitches[i].address).text);
-    }
-}
-
 static bool print_text(const struct work *w, const struct cvm_launched *l, struct cvm_error *err)
 {
+    struct cvm_resources resources;
     cvm_autobuf struct cvm_buf text = { 0 };
     const struct cvm_expectation *e = &w->plan.expectation;
     cvm_put_format(&text, "name       %s\nuuid       %s\n", w->request.name, l->uuid);
@@ -102,7 +92,8 @@ static bool print_text(const struct work *w, const struct cvm_launched *l, struc
     } else {
         cvm_put_format(&text, "cid        %u\n", l->cid);
     }
-    put_devices_text(&w->plan.placement, &text);
+    cvm_placement_resources(&w->plan.placement, &resources);
+    cvm_resources_print(&resources, &text);
     cvm_put_format(&text, "directory  %s\nmrtd       %s\n", l->directory,
                    cvm_sha384_text(&e->mrtd).text);
     for (unsigned i = 0; i < 3; i++) {
