@@ -202,8 +202,11 @@ bool cvm_pci_parse_bars(const char *text, struct cvm_pci_bar out[CVM_PCI_NUM_BAR
     struct cvm_pci_bar bars[CVM_PCI_NUM_BARS];
     const char *p = text;
     for (unsigned i = 0; i < CVM_PCI_NUM_BARS; i++) {
+        const char *line = p;
         if (!take_bar(&p, &bars[i]) || (!take_char(&p, '\n') && *p != '\0')) {
-            return cvm_fail(err, CVM_ERR_MALFORMED, "line %u is not a range: '%.60s'", i + 1, p);
+            size_t n = strcspn(line, "\n");
+            return cvm_fail(err, CVM_ERR_MALFORMED, "line %u is not a range: '%.*s'", i + 1,
+                            (int)(n < 80 ? n : 80), line);
         }
     }
     memcpy(out, bars, sizeof bars);
