@@ -121,15 +121,62 @@ said() { # NAME WORD
     assert_says "NVSwitch 0000:05:00.0 is held by guest 'mixed', until that is removed"
 }
 
+@test "two launches at once do not get the same GPU, and both get one" {
+    cvm remove --force cold
+    local one='.gpus = { device: "10de:2335", count: 1 } | .overrides = { pci_hole64_size: "64G" }'
+    cvm --json launch "$(request left "$one")" >"$PLACE/left.answer" &
+    local left=$!
+    cvm --json launch "$(request right "$one")" >"$PLACE/right.answer"
+    wait $left
+    assert_equal gpus '0000:2a:00.0 0000:3b:00.0' \
+        "$(jq -r '.gpus[]' "$PLACE/left.answer" "$PLACE/right.answer" | sort | tr '\n' ' ' |
+            sed 's/ $//')"
+    cvm remove --force left
+    cvm remove --force right
+}
+
 @test "removing a guest gives back what it held" {
     cvm remove --force mixed
     cvm --json launch --dry-run "$(request next '.gpus = { device: "10de:2335", count: 1 }
         | .nvswitches = { device: "10de:22a3", count: 1 }
         | .overrides = { pci_hole64_size: "128G" }')" >"$PLACE/next.answer"
-    assert_equal gpus '["0000:18:00.0"]' "$(jq -c .gpus "$PLACE/next.answer")"
+    # Node 1 has one free GPU, node 0 three: whole groups are kept.
+    assert_equal gpus '["0000:99:00.0"]' "$(jq -c .gpus "$PLACE/next.answer")"
     assert_equal nvswitches '["0000:05:00.0"]' "$(jq -c .nvswitches "$PLACE/next.answer")"
-    for name in cold hot nodes; do
+    for name in hot nodes; do
         cvm remove --force "$name"
     done
     assert_nothing_left
+}
+
+# --- what this host really has ---
+
+@test "memory of a node of this host, and vCPUs pinned to its CPUs" {
+    [ -e /sys/devices/system/node/node0/cpulist ] || skip 'a kernel without NUMA'
+    write_host_config
+    cvm launch "$(request bound '.numa = { nodes: [0], pin_cpus: true }
+        | .user_config = "\($place)/wait"')"
+    await_said bound ready 1
+    assert_acpi_as_predicted bound
+    cpus=$(jq -r .resources.cpus "$(directory_of bound)/vm.json")
+    assert_equal pinned "0 $cpus" "$(on_root vcpupin bound | awk '/^ *0/ { print $1, $2 }')"
+    run ! cvm launch "$(request more '.numa = { nodes: [0], pin_cpus: true } | .vcpu = 4096')"
+    assert_says '4096 vCPUs are to be pinned to NUMA node 0 of the host, which has'
+    cvm stop --force bound
+    cvm start bound
+    cvm remove --force bound
+}
+
+@test "huge pages of this host" {
+    local pages=/sys/kernel/mm/hugepages/hugepages-2048kB
+    write_host_config
+    run ! cvm launch "$(request vast '.hugepages = true | .memory = "16T"')"
+    assert_says 'free huge pages of 2048 KiB, and the guest needs 8388608; write a larger number'
+    grep -q ' hugetlbfs ' /proc/mounts || skip 'no hugetlbfs is mounted'
+    [ "$(cat "$pages/free_hugepages" 2>/dev/null || echo 0)" -ge 256 ] ||
+        skip 'less than 256 free huge pages of 2 MiB'
+    cvm launch "$(request huge '.hugepages = true')"
+    await_said huge ready 1
+    assert_acpi_as_predicted huge
+    cvm remove --force huge
 }

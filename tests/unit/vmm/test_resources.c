@@ -2,7 +2,7 @@
 #include "tests/unit/vmm/host_tree.h"
 
 #include "measure/base/file.h"
-#include "vmm/placement.h"
+#include "vmm/launch_plan.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
@@ -236,14 +236,104 @@ static void test_processes_at_once(void **state)
     assert_int_equal(cvm_cpu_set_count(&h.cpus), 2 * GPUS); /* none has two vCPUs */
 }
 
+/* --- a launch that another one overtook --- */
+
+/* A plan whose placement was decided while nobody held anything. */
+struct overtaken {
+    struct cvm_request request;
+    struct cvm_host host;
+    struct cvm_launch_plan plan;
+    struct cvm_store store;
+};
+
+static void plan_first(struct overtaken *o, const struct place *p, uint32_t gpus)
+{
+    struct cvm_error err = { 0 };
+    const struct cvm_holdings nothing = { 0 };
+    tree_hgx(p);
+    *o = (struct overtaken){
+        .request = {
+            .vcpu = { true, 4 },
+            .memory = { true, 64 << 20 },
+            .devices = {
+                .gpus = { .items = { { .vendor = 0x10de, .device = 0x2335, .count = gpus } },
+                          .count = 1 },
+                .hugepages = { true, true },
+            },
+        },
+        .host = {
+            .devices = {
+                .gpus = { .items = { { .vendor = 0x10de, .device = 0x2335 } }, .count = 1 },
+                .hugepage_size = { true, 2 << 20 },
+                .gpu_stand_in = p->path,
+            },
+        },
+        .plan = CVM_LAUNCH_PLAN_NONE,
+        .store = open_store(p),
+    };
+    const struct cvm_placement_wish wish = { &o->request.devices, &o->host.devices, 4, 64 << 20 };
+    o->plan.request = &o->request;
+    o->plan.host = &o->host;
+    must(cvm_placement_choose(&wish, &nothing, &o->plan.placement, &o->plan.warnings, &err), &err);
+}
+
+static void free_overtaken(struct overtaken *o)
+{
+    cvm_launch_plan_free(&o->plan);
+    cvm_store_close(&o->store);
+}
+
+static void test_others_take_the_place_of_what_is_gone(void **state)
+{
+    struct cvm_error err = { 0 };
+    CVM_CLEANUP(free_overtaken)
+    struct overtaken o;
+    const struct cvm_resources first = { .gpus = { { .bus = 0x10 } }, .num_gpus = 1 };
+    plan_first(&o, *state, 4);
+    assert_int_equal(o.plan.placement.gpus[0].address.bus, 0x10);
+    must(cvm_launch_plan_place_again(&o.plan, &o.store, &err), &err);
+    assert_int_equal(o.plan.placement.gpus[0].address.bus, 0x10);
+    must_store(&o.store, "faster", &first);
+    must(cvm_launch_plan_place_again(&o.plan, &o.store, &err), &err);
+    assert_int_equal(o.plan.placement.num_gpus, 4);
+    assert_int_equal(o.plan.placement.gpus[0].address.bus, 0x50); /* all of node 1 */
+    assert_int_equal(o.plan.placement.nodes[0].host_node, 1);
+    assert_int_equal(o.plan.warnings.count, 0);
+}
+
+static void test_another_machine_is_not_launched(void **state)
+{
+    struct cvm_error err = { 0 };
+    CVM_CLEANUP(free_overtaken)
+    struct overtaken o;
+    const struct cvm_resources taken = { .gpus = { { .bus = 0x10 }, { .bus = 0x80 } },
+                                         .num_gpus = 2 };
+    const struct cvm_resources more = {
+        .gpus = { { .bus = 0x20 }, { .bus = 0x30 }, { .bus = 0x40 } }, .num_gpus = 3
+    };
+    plan_first(&o, *state, 4);
+    must_store(&o.store, "faster", &taken); /* three are left on each node */
+    assert_false(cvm_launch_plan_place_again(&o.plan, &o.store, &err));
+    assert_error(&err, CVM_ERR_SYSTEM, "another launch took devices that this one had chosen");
+    assert_int_equal(o.plan.placement.gpus[0].address.bus, 0x10);
+    must_store(&o.store, "too", &more);
+    assert_false(cvm_launch_plan_place_again(&o.plan, &o.store, &err));
+    assert_error(&err, CVM_ERR_SYSTEM, "4 of GPU 10de:2335 are wanted, and 3 are free");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_what_is_written_is_read), TEST(test_nothing_held_is_not_written),
-        cmocka_unit_test(test_bad_records), TEST(test_holdings),
-        TEST(test_a_host_without_guests),   TEST(test_processes_at_once),
+        TEST(test_what_is_written_is_read),
+        TEST(test_nothing_held_is_not_written),
+        cmocka_unit_test(test_bad_records),
+        TEST(test_holdings),
+        TEST(test_a_host_without_guests),
+        TEST(test_processes_at_once),
+        TEST(test_others_take_the_place_of_what_is_gone),
+        TEST(test_another_machine_is_not_launched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
