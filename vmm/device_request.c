@@ -199,6 +199,7 @@ bool cvm_host_device_keys_decode(struct cvm_host_devices *h, struct cvm_error *e
         return cvm_fail(err, CVM_ERR_MALFORMED, "key 'gpu_stand_in': '%.100s' is not absolute",
                         h->gpu_stand_in);
     }
+    h->root = h->gpu_stand_in;
     return cvm_host_devices_decode("gpus", h->gpus_array, &h->gpus, err) &&
            cvm_host_devices_decode("nvswitches", h->nvswitches_array, &h->nvswitches, err) &&
            decode_iommufd(h, err);
@@ -206,5 +207,5 @@ bool cvm_host_device_keys_decode(struct cvm_host_devices *h, struct cvm_error *e
 
 const char *cvm_host_root(const struct cvm_host_devices *h)
 {
-    return h->gpu_stand_in == NULL ? "" : h->gpu_stand_in;
+    return h->root == NULL ? "" : h->root;
 }

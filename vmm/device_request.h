@@ -93,6 +93,7 @@ struct cvm_host_devices {
     const char *iommufd_word;
     enum cvm_iommufd_use iommufd;
     const char *gpu_stand_in; /* for tests: a made-up tree in place of the host's; NULL */
+    const char *root;         /* where the facts are read; NULL: the host itself */
 };
 
 #define CVM_HOST_DEVICE_FIELDS(base)                                                               \

@@ -90,7 +90,7 @@ static bool place(struct cvm_launch_plan *plan, struct cvm_error *err)
     }
     if (!cvm_holdings_of_host(plan->host, &held, err) ||
         !cvm_placement_choose(&wish, &held, &plan->placement, &plan->warnings, err) ||
-        !cvm_placement_nodes(&plan->placement, &plan->numa_nodes, err)) {
+        !cvm_placement_declare(&plan->placement, &plan->placed, err)) {
         return false;
     }
     log_placement(&plan->placement);
@@ -205,7 +205,9 @@ static bool declare(struct cvm_launch_plan *plan, struct cvm_error *err)
         .hotplug_off = either_bool(mine->hotplug_off, hosts->hotplug_off),
         .num_gpus = some(plan->placement.num_gpus),
         .num_nvswitches = some(plan->placement.num_nvswitches),
-        .numa_nodes = plan->numa_nodes,
+        .numa_nodes = plan->placed.numa_nodes,
+        .gpu_bars = plan->placed.gpu_bars,
+        .nvswitch_bars = plan->placed.nvswitch_bars,
         .num_nics = some(r->num_networks),
         .num_verity_volumes = some(r->num_volumes),
         .pic = either_bool(mine->pic, hosts->pic),
@@ -235,7 +237,8 @@ static bool fill(struct cvm_launch_plan *plan, struct cvm_error *err)
         return false;
     }
     plan->resolution.qemu_version_source = "emulator";
-    return cvm_placement_check_window(&plan->placement, &plan->machine, err);
+    cvm_placement_warn(&plan->placement, &plan->machine, &plan->warnings);
+    return true;
 }
 
 static bool write_vm_config(struct cvm_launch_plan *plan, struct cvm_error *err)
@@ -349,10 +352,9 @@ void cvm_launch_plan_free(struct cvm_launch_plan *plan)
 {
     cvm_bundle_free(&plan->bundle);
     cvm_json_free(plan->tdx_measurement);
-    cvm_json_free(plan->numa_nodes);
+    cvm_placement_arrays_free(&plan->placed);
     cvm_json_free(plan->vm_config);
     cvm_warnings_free(&plan->warnings);
     plan->tdx_measurement = NULL;
-    plan->numa_nodes = NULL;
     plan->vm_config = NULL;
 }

@@ -20,7 +20,7 @@ struct cvm_launch_plan {
     char qemu_version[20];
     struct json_object *tdx_measurement; /* owned; NULL where the bundle has none */
     struct cvm_placement placement;      /* devices, nodes and CPUs of the host */
-    struct json_object *numa_nodes;      /* owned: the placement's, for the declaration */
+    struct cvm_placement_arrays placed;  /* what is declared of it */
     struct cvm_vm_config config;         /* what the request says, completed from the host */
     struct cvm_machine machine;
     struct cvm_resolution resolution;

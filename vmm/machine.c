@@ -248,22 +248,6 @@ static bool place_devices(const struct cvm_vm_config *config, struct cvm_machine
            cvm_machine_place_devices(machine, &counts, err);
 }
 
-uint64_t cvm_machine_hole64_size(const struct cvm_machine *machine)
-{
-    const uint64_t of_qemu = UINT64_C(32) << 30;
-    return machine->pci_hole64_size == 0 ? of_qemu : machine->pci_hole64_size;
-}
-
-uint64_t cvm_machine_port_reserve(const struct cvm_machine *machine)
-{
-    uint64_t eighth = machine->pci_window64_base / 7;
-    uint64_t reserve = 1;
-    while (reserve <= (eighth >> 8) / 2) {
-        reserve <<= 1;
-    }
-    return reserve;
-}
-
 bool cvm_machine_has_implied_nodes(const struct cvm_machine *machine, bool hugepages)
 {
     const struct cvm_numa_node *n = &machine->numa_nodes[0];

@@ -35,16 +35,6 @@ CVM_MUST_CHECK bool cvm_qemu_version_parse(const char *text, struct cvm_qemu_ver
 CVM_MUST_CHECK bool cvm_machine_fill_platform(const struct cvm_vm_config *config,
                                               struct cvm_machine *out, struct cvm_error *err);
 
-/* The 64-bit PCI window that the tables declare, in bytes. */
-uint64_t cvm_machine_hole64_size(const struct cvm_machine *machine);
-
-/*
- * What firmware reserves of that window for each root port, in bytes, whatever is behind it:
- * OVMF since 2022.11 a 256th of an eighth of the guest-physical address space, whose last eighth
- * is the window.
- */
-uint64_t cvm_machine_port_reserve(const struct cvm_machine *machine);
-
 /* Whether the NUMA nodes are those that a vm_config without numa_nodes means. */
 bool cvm_machine_has_implied_nodes(const struct cvm_machine *machine, bool hugepages);
 

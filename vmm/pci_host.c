@@ -172,10 +172,19 @@ static bool read_group(const char *root, struct cvm_pci_facts *f, struct cvm_err
                : malformed(root, path.text, name, err);
 }
 
+static enum cvm_pci_bar_kind kind_of(uint64_t flags)
+{
+    enum { IO = 0x100, MEMORY = 0x200, PREFETCH = 0x2000, MEMORY_64 = 0x100000 };
+    if ((flags & MEMORY) != 0) {
+        bool window64 = (flags & PREFETCH) != 0 && (flags & MEMORY_64) != 0;
+        return window64 ? CVM_PCI_BAR_MEM64 : CVM_PCI_BAR_MEM32;
+    }
+    return (flags & IO) != 0 ? CVM_PCI_BAR_IO : CVM_PCI_BAR_NONE;
+}
+
 /* "0xSTART 0xEND 0xFLAGS", 16 digits each; all zeros where there is none. */
 static bool take_bar(const char **text, struct cvm_pci_bar *out)
 {
-    enum { MEMORY = 0x200, PREFETCH = 0x2000, MEMORY_64 = 0x100000 };
     uint64_t values[3] = { 0 };
     for (size_t i = 0; i < 3; i++) {
         if ((i > 0 && !take_char(text, ' ')) || !take_char(text, '0') || !take_char(text, 'x') ||
@@ -183,15 +192,15 @@ static bool take_bar(const char **text, struct cvm_pci_bar *out)
             return false;
         }
     }
-    uint64_t wanted = MEMORY | PREFETCH | MEMORY_64;
-    bool none = values[2] == 0;
+    enum cvm_pci_bar_kind kind = kind_of(values[2]);
+    bool none = kind == CVM_PCI_BAR_NONE;
     bool whole = values[1] - values[0] == UINT64_MAX;
     if (!none && (values[1] < values[0] || whole)) {
         return false;
     }
     *out = (struct cvm_pci_bar){
+        .kind = kind,
         .size = none ? 0 : values[1] - values[0] + 1,
-        .window64 = (values[2] & wanted) == wanted,
     };
     return true;
 }

@@ -43,10 +43,18 @@ struct cvm_pci_text cvm_pci_address_text(struct cvm_pci_address address);
 /* Negative, zero or positive as a is before, equal to or behind b. */
 int cvm_pci_address_compare(struct cvm_pci_address a, struct cvm_pci_address b);
 
-/* A memory or I/O range of a device. */
+/* Which window of a bridge a range of a device lies in. */
+enum cvm_pci_bar_kind {
+    CVM_PCI_BAR_NONE,
+    CVM_PCI_BAR_IO,
+    CVM_PCI_BAR_MEM32, /* memory that is not both 64-bit and prefetchable */
+    CVM_PCI_BAR_MEM64,
+};
+
+/* A range of a device. */
 struct cvm_pci_bar {
+    enum cvm_pci_bar_kind kind;
     uint64_t size; /* bytes; 0: none */
-    bool window64; /* memory that bridges place in their 64-bit window: 64-bit, prefetchable */
 };
 
 struct cvm_pci_facts {

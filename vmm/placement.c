@@ -155,6 +155,22 @@ static bool number_expanders(struct cvm_placement *p, struct cvm_error *err)
     return true;
 }
 
+/* An expander's windows for I/O ports show, and where firmware puts them is not known. */
+static bool check_io_ports(const struct cvm_placement *p, struct cvm_error *err)
+{
+    for (uint32_t i = 0; i < p->num_gpus; i++) {
+        for (unsigned bar = 0; bar < CVM_PCI_NUM_BARS; bar++) {
+            if (p->gpus[i].bars[bar].kind == CVM_PCI_BAR_IO) {
+                return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                                "GPU %s has I/O ports, whose place behind an expander is not "
+                                "known; launch it without hugepages and numa",
+                                cvm_pci_address_text(p->gpus[i].address).text);
+            }
+        }
+    }
+    return true;
+}
+
 /* --- rounding --- */
 
 static bool round_up(uint64_t value, uint64_t multiple, uint64_t *out, struct cvm_error *err)
@@ -254,6 +270,64 @@ static bool pin(const struct cvm_placement_wish *wish, const struct cvm_holdings
     return true;
 }
 
+/* --- what is behind the ports --- */
+
+/* A modern virtio-rng: the MSI-X table, and the registers. */
+static const struct cvm_port_bars stand_in_bars = {
+    .known = true,
+    .count = 2,
+    .bars = { { 4 << 10, CVM_BAR_MEM32 }, { 16 << 10, CVM_BAR_MEM64 } },
+};
+
+/* I/O ports do not show on the root bus; see check_io_ports() for expanders. */
+static struct cvm_port_bars bars_of(const struct cvm_pci_facts *f)
+{
+    struct cvm_port_bars bars = { .known = true };
+    for (unsigned i = 0; i < CVM_PCI_NUM_BARS; i++) {
+        const struct cvm_pci_bar *r = &f->bars[i];
+        if (r->kind == CVM_PCI_BAR_MEM32 || r->kind == CVM_PCI_BAR_MEM64) {
+            bars.bars[bars.count++] = (struct cvm_bar){
+                .size = r->size,
+                .kind = r->kind == CVM_PCI_BAR_MEM64 ? CVM_BAR_MEM64 : CVM_BAR_MEM32,
+            };
+        }
+    }
+    return bars;
+}
+
+static bool same_bars(const struct cvm_port_bars *a, const struct cvm_port_bars *b)
+{
+    bool same = a->known == b->known && a->count == b->count;
+    for (uint32_t i = 0; same && i < a->count; i++) {
+        same = a->bars[i].size == b->bars[i].size && a->bars[i].kind == b->bars[i].kind;
+    }
+    return same;
+}
+
+/* All devices of a kind must be alike: a vm_config describes them once. */
+static bool collect_bars(const struct cvm_pci_facts *devices, uint32_t count, bool stand_in,
+                         struct cvm_port_bars *out, struct cvm_error *err)
+{
+    if (count == 0) {
+        return true;
+    }
+    if (stand_in) {
+        *out = stand_in_bars;
+        return true;
+    }
+    *out = bars_of(&devices[0]);
+    for (uint32_t i = 1; i < count; i++) {
+        const struct cvm_port_bars other = bars_of(&devices[i]);
+        if (!same_bars(out, &other)) {
+            return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                            "%s and %s have different BARs, which a vm_config cannot declare",
+                            cvm_pci_address_text(devices[0].address).text,
+                            cvm_pci_address_text(devices[i].address).text);
+        }
+    }
+    return true;
+}
+
 /* --- the whole --- */
 
 static bool choose_devices(const struct cvm_placement_wish *wish, const struct cvm_holdings *held,
@@ -268,14 +342,16 @@ static bool choose_devices(const struct cvm_placement_wish *wish, const struct c
     return cvm_device_pool_load(wish->host, held, &pool, warnings, err) &&
            cvm_device_pool_choose(&pool, CVM_POOL_GPU, &r->gpus, p->gpus, &p->num_gpus, err) &&
            cvm_device_pool_choose(&pool, CVM_POOL_NVSWITCH, &r->nvswitches, p->nvswitches,
-                                  &p->num_nvswitches, err);
+                                  &p->num_nvswitches, err) &&
+           collect_bars(p->gpus, p->num_gpus, p->stand_in, &p->gpu_bars, err) &&
+           collect_bars(p->nvswitches, p->num_nvswitches, p->stand_in, &p->nvswitch_bars, err);
 }
 
 static bool place_on_nodes(const struct cvm_placement_wish *wish, struct cvm_placement *p,
                            struct cvm_warnings *warnings, struct cvm_error *err)
 {
     uint32_t gpu_nodes[CVM_MAX_GPUS];
-    if (!make_nodes(wish, p, gpu_nodes, err)) {
+    if (!check_io_ports(p, err) || !make_nodes(wish, p, gpu_nodes, err)) {
         return false;
     }
     sort_gpus(p, gpu_nodes);
@@ -302,7 +378,8 @@ bool cvm_placement_same_machine(const struct cvm_placement *a, const struct cvm_
 {
     bool same = a->num_gpus == b->num_gpus && a->num_nvswitches == b->num_nvswitches &&
                 a->num_nodes == b->num_nodes && a->cpu_count == b->cpu_count &&
-                a->memory_size == b->memory_size;
+                a->memory_size == b->memory_size && same_bars(&a->gpu_bars, &b->gpu_bars) &&
+                same_bars(&a->nvswitch_bars, &b->nvswitch_bars);
     for (uint32_t i = 0; same && i < a->num_nodes; i++) {
         const struct cvm_numa_node *x = &a->nodes[i].node;
         const struct cvm_numa_node *y = &b->nodes[i].node;
@@ -312,11 +389,10 @@ bool cvm_placement_same_machine(const struct cvm_placement *a, const struct cvm_
     return same;
 }
 
-bool cvm_placement_nodes(const struct cvm_placement *p, struct json_object **out,
-                         struct cvm_error *err)
+static bool declare_nodes(const struct cvm_placement *p, struct json_object **out,
+                          struct cvm_error *err)
 {
     cvm_autobuilder struct cvm_json_builder b = { 0 };
-    *out = NULL;
     if (p->num_nodes == 0) {
         return true;
     }
@@ -328,48 +404,81 @@ bool cvm_placement_nodes(const struct cvm_placement *p, struct json_object **out
     return cvm_json_take(&b, out, err);
 }
 
-/* What the ports in front of these devices take: powers of two, and the reserve at least. */
-static uint64_t windows_of(const struct cvm_pci_facts *devices, uint32_t count, uint64_t reserve)
+static bool declare_bars(const struct cvm_port_bars *bars, struct json_object **out,
+                         struct cvm_error *err)
 {
-    const uint64_t limit = UINT64_C(1) << 52;
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t bars = 0;
-        uint64_t window = reserve;
-        for (unsigned bar = 0; bar < CVM_PCI_NUM_BARS; bar++) {
-            const struct cvm_pci_bar *r = &devices[i].bars[bar];
-            bars += r->window64 && r->size < limit ? r->size : 0;
-        }
-        while (window < bars) {
-            window <<= 1;
-        }
-        sum += window;
+    cvm_autobuilder struct cvm_json_builder b = { 0 };
+    if (!bars->known) {
+        return true;
     }
-    return sum;
+    cvm_port_bars_put(NULL, bars, &b);
+    return cvm_json_take(&b, out, err);
 }
 
-bool cvm_placement_check_window(const struct cvm_placement *p, const struct cvm_machine *machine,
-                                struct cvm_error *err)
+bool cvm_placement_declare(const struct cvm_placement *p, struct cvm_placement_arrays *out,
+                           struct cvm_error *err)
 {
+    return declare_nodes(p, &out->numa_nodes, err) &&
+           declare_bars(&p->gpu_bars, &out->gpu_bars, err) &&
+           declare_bars(&p->nvswitch_bars, &out->nvswitch_bars, err);
+}
+
+void cvm_placement_arrays_free(struct cvm_placement_arrays *a)
+{
+    cvm_json_free(a->numa_nodes);
+    cvm_json_free(a->gpu_bars);
+    cvm_json_free(a->nvswitch_bars);
+    *a = (struct cvm_placement_arrays){ 0 };
+}
+
+/* What a port takes of the 64-bit window: powers of two, and what firmware reserves at least. */
+static uint64_t window_of_port(const struct cvm_port_bars *bars, uint64_t reserve)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < bars->count; i++) {
+        sum += bars->bars[i].kind == CVM_BAR_MEM64 ? bars->bars[i].size : 0;
+    }
+    while (reserve < sum) {
+        reserve <<= 1;
+    }
+    return reserve;
+}
+
+static void warn_window(const struct cvm_placement *p, const struct cvm_machine *m,
+                        struct cvm_warnings *warnings)
+{
+    enum { RESERVED_SHARE = 7 * 256 }; /* of the window, which is a seventh of its own base */
     const uint64_t gib = UINT64_C(1) << 30;
-    uint64_t hole = cvm_machine_hole64_size(machine);
-    uint64_t reserve = cvm_machine_port_reserve(machine);
-    bool gpus_on_root_bus = p->num_nodes == 0;
-    uint64_t need = windows_of(p->gpus, gpus_on_root_bus ? p->num_gpus : 0, reserve) +
-                    windows_of(p->nvswitches, p->num_nvswitches, reserve);
+    uint64_t reserve = m->pci_window64_base / RESERVED_SHARE;
+    uint64_t hole = m->pci_hole64_size == 0 ? 32 * gib : m->pci_hole64_size;
+    uint64_t need =
+        cvm_machine_count(m, CVM_DEVICE_GPU_PORT) * window_of_port(&p->gpu_bars, reserve) +
+        cvm_machine_count(m, CVM_DEVICE_NVSWITCH_PORT) * window_of_port(&p->nvswitch_bars, reserve);
     uint64_t enough = gib;
-    while (enough <= need) { /* the other devices take less than what is left then */
+    while (enough <= need && enough < UINT64_C(1) << 52) {
         enough <<= 1;
     }
-    return need < hole
-               ? true
-               : cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                          "firmware places %llu GiB for the GPUs and NVSwitches in the 64-bit PCI "
-                          "window, which has %llu GiB: QEMU would declare a larger one than was "
-                          "measured; set \"pci_hole64_size\": \"%lluG\" in the request's overrides "
-                          "or the host's qemu",
-                          (unsigned long long)(need / gib), (unsigned long long)(hole / gib),
-                          (unsigned long long)(enough / gib));
+    if (need >= hole) {
+        cvm_warn(warnings,
+                 "firmware opens %llu GiB of windows for root ports, and pci_hole64_size is %llu "
+                 "GiB: verifiers that do not read gpu_bars and nvswitch_bars expect other ACPI "
+                 "tables; with \"pci_hole64_size\": \"%lluG\" all agree",
+                 (unsigned long long)(need / gib), (unsigned long long)(hole / gib),
+                 (unsigned long long)(enough / gib));
+    }
+}
+
+void cvm_placement_warn(const struct cvm_placement *p, const struct cvm_machine *machine,
+                        struct cvm_warnings *warnings)
+{
+    if (p->num_gpus + p->num_nvswitches == 0) {
+        return;
+    }
+    warn_window(p, machine, warnings);
+    if (cvm_machine_count(machine, CVM_DEVICE_EXPANDER) != 0) {
+        cvm_warn(warnings, "verifiers that do not read gpu_bars expect other ACPI tables for GPUs "
+                           "behind expanders");
+    }
 }
 
 static size_t copy_addresses(const struct cvm_pci_facts *devices, uint32_t count,

@@ -25,6 +25,7 @@ struct cvm_placement {
     uint32_t num_gpus;
     struct cvm_pci_facts nvswitches[CVM_MAX_GPUS];
     uint32_t num_nvswitches;
+    struct cvm_port_bars gpu_bars, nvswitch_bars; /* of each of them */
     struct cvm_placed_node nodes[CVM_MAX_NUMA_NODES];
     uint32_t num_nodes;
     uint32_t cpu_count;   /* after rounding */
@@ -56,19 +57,21 @@ CVM_MUST_CHECK bool cvm_placement_choose(const struct cvm_placement_wish *wish,
 /* Whether both make the same machine, on whatever devices, nodes and CPUs of the host. */
 bool cvm_placement_same_machine(const struct cvm_placement *a, const struct cvm_placement *b);
 
-/* The array numa_nodes of a vm_config; NULL where there are none. */
-CVM_MUST_CHECK bool cvm_placement_nodes(const struct cvm_placement *p, struct json_object **out,
-                                        struct cvm_error *err);
+/* What a vm_config declares of a placement; NULL where there is none. */
+struct cvm_placement_arrays {
+    struct json_object *numa_nodes, *gpu_bars, *nvswitch_bars; /* owned */
+};
+
+CVM_MUST_CHECK bool cvm_placement_declare(const struct cvm_placement *p,
+                                          struct cvm_placement_arrays *out, struct cvm_error *err);
+void cvm_placement_arrays_free(struct cvm_placement_arrays *a);
 
 /*
- * Whether the 64-bit window that the tables declare holds what firmware places in it for the
- * ports of the root bus: QEMU declares a larger one where it does not.
- *
- * @return false with CVM_ERR_UNSUPPORTED saying how large it has to be.
+ * Warns of machines whose tables depend on the BARs behind root ports: verifiers that do not read
+ * gpu_bars and nvswitch_bars expect other ones.
  */
-CVM_MUST_CHECK bool cvm_placement_check_window(const struct cvm_placement *p,
-                                               const struct cvm_machine *machine,
-                                               struct cvm_error *err);
+void cvm_placement_warn(const struct cvm_placement *p, const struct cvm_machine *machine,
+                        struct cvm_warnings *warnings);
 
 /* Adds the arrays gpus and nvswitches, of addresses, where there are any devices. */
 void cvm_placement_put(const struct cvm_placement *p, struct cvm_json_builder *b);

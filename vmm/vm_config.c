@@ -167,11 +167,9 @@ static void put_numa_nodes(const struct cvm_machine *m, struct cvm_json_builder 
     cvm_json_end(b);
 }
 
-static void put_bars(const char *key, const struct cvm_port_bars *bars, struct cvm_json_builder *b)
+void cvm_port_bars_put(const char *key, const struct cvm_port_bars *bars,
+                       struct cvm_json_builder *b)
 {
-    if (!bars->known) {
-        return;
-    }
     cvm_json_begin_array(b, key);
     for (uint32_t i = 0; i < bars->count; i++) {
         cvm_json_begin_object(b, NULL);
@@ -180,6 +178,14 @@ static void put_bars(const char *key, const struct cvm_port_bars *bars, struct c
         cvm_json_end(b);
     }
     cvm_json_end(b);
+}
+
+static void put_known_bars(const char *key, const struct cvm_port_bars *bars,
+                           struct cvm_json_builder *b)
+{
+    if (bars->known) {
+        cvm_port_bars_put(key, bars, b);
+    }
 }
 
 /* The fields that are written where they differ from what their absence means. */
@@ -222,8 +228,8 @@ static void put_exceptions(const struct cvm_machine *m, const struct cvm_vm_conf
     if (!cvm_machine_has_implied_nodes(m, config->hugepages.value)) {
         put_numa_nodes(m, b);
     }
-    put_bars("gpu_bars", &m->gpu_bars, b);
-    put_bars("nvswitch_bars", &m->nvswitch_bars, b);
+    put_known_bars("gpu_bars", &m->gpu_bars, b);
+    put_known_bars("nvswitch_bars", &m->nvswitch_bars, b);
 }
 
 static void put_attestation(const struct cvm_vm_config *config, struct cvm_json_builder *b)

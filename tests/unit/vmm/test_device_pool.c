@@ -22,7 +22,7 @@ static struct cvm_host_devices host_of(const struct place *p)
     return (struct cvm_host_devices){
         .gpus = { .items = { by_id(0x2335, 1) }, .count = 1 },
         .nvswitches = { .items = { by_id(0x22a3, 1) }, .count = 1 },
-        .gpu_stand_in = p->path,
+        .root = p->path,
     };
 }
 

@@ -120,10 +120,11 @@ static void test_a_device(void **state)
     assert_true(f.has_group);
     assert_int_equal(f.iommu_group, 42);
     assert_int_equal(f.bars[0].size, 16 << 20);
-    assert_false(f.bars[0].window64);
+    assert_int_equal(f.bars[0].kind, CVM_PCI_BAR_MEM32);
+    assert_int_equal(f.bars[1].kind, CVM_PCI_BAR_NONE);
     assert_int_equal(f.bars[1].size, 0);
     assert_int_equal(f.bars[2].size, UINT64_C(128) << 30);
-    assert_true(f.bars[2].window64);
+    assert_int_equal(f.bars[2].kind, CVM_PCI_BAR_MEM64);
 }
 
 static void test_what_a_device_may_lack(void **state)

@@ -32,7 +32,7 @@ static struct setting setting_of(const struct place *p, uint32_t gpus, uint32_t 
             .gpus = { .items = { { .vendor = 0x10de, .device = 0x2335 } }, .count = 1 },
             .nvswitches = { .items = { { .vendor = 0x10de, .device = 0x22a3 } }, .count = 1 },
             .hugepage_size = { true, 2 * MIB },
-            .gpu_stand_in = p->path,
+            .root = p->path,
         },
         .cpus = 8,
         .memory = 16 * GIB,
@@ -156,7 +156,7 @@ static void test_many_nvswitches_move_expanders(void **state)
     tree_hgx(place);
     for (unsigned i = 5; i <= 6; i++) {
         snprintf(address, sizeof address, "0000:0%u:00.0", i);
-        tree_add(place, &(struct tree_device){ .address = address, .id = "10de:22a3" });
+        tree_add(place, &(struct tree_device){ .address = address, .id = "10de:22a3", .gib = 1 });
     }
     s.request.hugepages = (struct cvm_opt_bool){ true, true };
     must_choose(&s, 0, &p);
@@ -346,33 +346,81 @@ static void test_who_wants_pinning(void **state)
 
 /* --- what follows from it --- */
 
-static void test_the_declaration(void **state)
+static void must_fill(const struct cvm_placement *p, bool hugepages, struct cvm_machine *m)
 {
     struct cvm_error err = { 0 };
+    CVM_CLEANUP(cvm_placement_arrays_free)
+    struct cvm_placement_arrays arrays = { 0 };
+    must(cvm_placement_declare(p, &arrays, &err), &err);
+    const struct cvm_vm_config config = {
+        .cpu_count = { true, p->cpu_count },
+        .memory_size = { true, p->memory_size },
+        .qemu_version = "9.2.1",
+        .hugepages = { true, hugepages },
+        .num_gpus = { true, p->num_gpus },
+        .num_nvswitches = { true, p->num_nvswitches },
+        .numa_nodes = arrays.numa_nodes,
+        .gpu_bars = arrays.gpu_bars,
+        .nvswitch_bars = arrays.nvswitch_bars,
+    };
+    must(cvm_machine_fill_platform(&config, m, &err), &err);
+}
+
+static void test_the_declaration(void **state)
+{
     struct cvm_placement p;
     struct cvm_machine m;
-    cvm_autojson struct json_object *nodes = NULL;
     struct setting s = setting_of(*state, 8, 4);
     tree_hgx(*state);
     s.request.hugepages = (struct cvm_opt_bool){ true, true };
     must_choose(&s, 0, &p);
-    must(cvm_placement_nodes(&p, &nodes, &err), &err);
-    const struct cvm_vm_config config = {
-        .cpu_count = { true, p.cpu_count },
-        .memory_size = { true, p.memory_size },
-        .qemu_version = "9.2.1",
-        .hugepages = { true, true },
-        .num_gpus = { true, p.num_gpus },
-        .num_nvswitches = { true, p.num_nvswitches },
-        .numa_nodes = nodes,
-    };
-    must(cvm_machine_fill_platform(&config, &m, &err), &err);
+    must_fill(&p, true, &m);
     assert_int_equal(m.num_numa_nodes, 2);
     assert_int_equal(cvm_machine_count(&m, CVM_DEVICE_EXPANDER), 2);
     assert_int_equal(cvm_machine_count(&m, CVM_DEVICE_GPU_PORT), 0);
     assert_int_equal(cvm_machine_count(&m, CVM_DEVICE_NVSWITCH_PORT), 4);
     assert_int_equal(cvm_machine_num_gpus(&m), 8);
     assert_false(cvm_machine_has_implied_nodes(&m, true));
+    assert_true(cvm_machine_knows_bars(&m));
+    assert_int_equal(m.gpu_bars.count, 2);
+    assert_int_equal(m.gpu_bars.bars[0].size, 16 * MIB);
+    assert_int_equal(m.gpu_bars.bars[0].kind, CVM_BAR_MEM32);
+    assert_int_equal(m.gpu_bars.bars[1].size, 128 * GIB);
+    assert_int_equal(m.gpu_bars.bars[1].kind, CVM_BAR_MEM64);
+    assert_int_equal(m.nvswitch_bars.bars[1].size, GIB);
+}
+
+static void test_bars_of_stand_ins(void **state)
+{
+    struct cvm_placement p;
+    struct setting s = setting_of(*state, 1, 0);
+    tree_hgx(*state);
+    s.host.gpu_stand_in = s.host.root;
+    must_choose(&s, 0, &p);
+    assert_true(p.stand_in && p.gpu_bars.known && !p.nvswitch_bars.known);
+    assert_int_equal(p.gpu_bars.bars[0].size, 4096);
+    assert_int_equal(p.gpu_bars.bars[1].size, 16384);
+}
+
+static void test_bars_that_cannot_be_declared(void **state)
+{
+    struct setting s = setting_of(*state, 2, 0);
+    tree_hgx(*state);
+    tree_add(*state,
+             &(struct tree_device){ .address = "0000:20:00.0", .id = "10de:2335", .gib = 64 });
+    must_fail(
+        &s, &nothing, CVM_ERR_UNSUPPORTED,
+        "0000:10:00.0 and 0000:20:00.0 have different BARs, which a vm_config cannot declare");
+    tree_write(*state, "sys/bus/pci/devices/0000:10:00.0/resource",
+               "0x6000 0x607f 0x40101\n0x0 0x0 0x0\n0x0 0x0 0x0\n0x0 0x0 0x0\n0x0 0x0 0x0\n"
+               "0x0 0x0 0x0\n");
+    struct cvm_placement p;
+    s.request.gpus.items[0].count = 1;
+    must_choose(&s, 0, &p);
+    assert_int_equal(p.gpus[0].bars[0].kind, CVM_PCI_BAR_IO);
+    assert_int_equal(p.gpu_bars.count, 0);
+    s.request.hugepages = (struct cvm_opt_bool){ true, true };
+    must_fail(&s, &nothing, CVM_ERR_UNSUPPORTED, "GPU 0000:10:00.0 has I/O ports");
 }
 
 static void test_the_same_machine(void **state)
@@ -396,34 +444,42 @@ static void test_the_same_machine(void **state)
     assert_false(cvm_placement_same_machine(&a, &b));
 }
 
+static void expect_warnings(const struct cvm_placement *p, uint64_t hole64_size, bool hugepages,
+                            unsigned count, const char *first)
+{
+    struct cvm_machine m;
+    cvm_autowarnings struct cvm_warnings w = { 0 };
+    must_fill(p, hugepages, &m);
+    m.pci_hole64_size = hole64_size;
+    cvm_placement_warn(p, &m, &w);
+    assert_int_equal(w.count, count);
+    if (count != 0) {
+        assert_non_null(strstr(w.items[0], first));
+    }
+}
+
 static void test_the_window(void **state)
 {
-    struct cvm_error err = { 0 };
     struct cvm_placement p;
-    struct cvm_machine m = { .pci_window64_base = CVM_PCI_WINDOW64_BASE };
     struct setting s = setting_of(*state, 8, 4);
     tree_hgx(*state);
     must_choose(&s, 0, &p);
     /* 8 x 128 GiB, and 32 GiB that firmware reserves for each port of an NVSwitch. */
-    assert_int_equal(cvm_machine_port_reserve(&m), 32 * GIB);
-    assert_false(cvm_placement_check_window(&p, &m, &err));
-    assert_error(&err, CVM_ERR_UNSUPPORTED,
-                 "firmware places 1152 GiB for the GPUs and NVSwitches in the 64-bit PCI window, "
-                 "which has 32 GiB: QEMU would declare a larger one than was measured; set "
-                 "\"pci_hole64_size\": \"2048G\"");
-    m.pci_hole64_size = 1152 * GIB;
-    assert_false(cvm_placement_check_window(&p, &m, &err));
-    assert_error(&err, CVM_ERR_UNSUPPORTED, "which has 1152 GiB");
-    m.pci_hole64_size = 2048 * GIB;
-    must(cvm_placement_check_window(&p, &m, &err), &err);
+    expect_warnings(&p, 0, false, 1,
+                    "firmware opens 1152 GiB of windows for root ports, and pci_hole64_size is 32 "
+                    "GiB: verifiers that do not read gpu_bars and nvswitch_bars expect other ACPI "
+                    "tables; with \"pci_hole64_size\": \"2048G\" all agree");
+    expect_warnings(&p, 1152 * GIB, false, 1, "and pci_hole64_size is 1152 GiB");
+    expect_warnings(&p, 2048 * GIB, false, 0, NULL);
     /* GPUs behind expanders are in windows of their own. */
     s.request.hugepages = (struct cvm_opt_bool){ true, true };
     must_choose(&s, 0, &p);
-    m.pci_hole64_size = 128 * GIB;
-    assert_false(cvm_placement_check_window(&p, &m, &err));
-    assert_error(&err, CVM_ERR_UNSUPPORTED, "firmware places 128 GiB");
-    m.pci_hole64_size = 129 * GIB;
-    must(cvm_placement_check_window(&p, &m, &err), &err);
+    expect_warnings(&p, 128 * GIB, true, 2, "firmware opens 128 GiB of windows");
+    expect_warnings(&p, 129 * GIB, true, 1,
+                    "verifiers that do not read gpu_bars expect other ACPI tables for GPUs behind");
+    s = setting_of(*state, 0, 0);
+    must_choose(&s, 0, &p);
+    expect_warnings(&p, 0, false, 0, NULL);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
@@ -445,6 +501,8 @@ int main(void)
         TEST(test_pinning),
         TEST(test_who_wants_pinning),
         TEST(test_the_declaration),
+        TEST(test_bars_of_stand_ins),
+        TEST(test_bars_that_cannot_be_declared),
         TEST(test_the_same_machine),
         TEST(test_the_window),
     };

@@ -172,7 +172,7 @@ static bool launch_one(const struct place *p, const char *name, struct cvm_error
     const struct cvm_host_devices host = {
         .gpus = { .items = { { .vendor = 0x10de, .device = 0x2335 } }, .count = 1 },
         .hugepage_size = { true, 2 << 20 },
-        .gpu_stand_in = p->path,
+        .root = p->path,
     };
     const struct cvm_placement_wish wish = { &request, &host, 2, 64 << 20 };
     cvm_autostore struct cvm_store s = { .fd = -1 };
@@ -265,7 +265,7 @@ static void plan_first(struct overtaken *o, const struct place *p, uint32_t gpus
             .devices = {
                 .gpus = { .items = { { .vendor = 0x10de, .device = 0x2335 } }, .count = 1 },
                 .hugepage_size = { true, 2 << 20 },
-                .gpu_stand_in = p->path,
+                .root = p->path,
             },
         },
         .plan = CVM_LAUNCH_PLAN_NONE,
