@@ -1,5 +1,6 @@
 #include "vmm/domain_xml.h"
 
+#include "vmm/domain_devices.h"
 #include "vmm/share_disk.h"
 #include "vmm/template.h"
 
@@ -244,8 +245,8 @@ static bool render_devices(struct rendering *r, struct fragment *out, struct cvm
         const struct cvm_pci_device *device = &r->machine->devices[i];
         autofragment struct fragment address = { 0 };
         autofragment struct fragment one = { 0 };
-        if (device->role >= sizeof renderers / sizeof renderers[0]) {
-            return cvm_fail(err, CVM_ERR_UNSUPPORTED, "GPUs and NVSwitches cannot be launched yet");
+        if (cvm_domain_is_controller(device->role)) {
+            continue;
         }
         r->slot = device->slot;
         if (!render_address(r->slot, &address, err) ||
@@ -258,15 +259,20 @@ static bool render_devices(struct rendering *r, struct fragment *out, struct cvm
     return cvm_buf_finish(&out->text, "devices", err);
 }
 
-static bool render_cpu(const struct rendering *r, const char *cpu_count, struct fragment *out,
-                       struct cvm_error *err)
+static bool render_cpu(const struct rendering *r, const char *cpu_count, const char *numa,
+                       struct fragment *out, struct cvm_error *err)
 {
     char bits[16];
     snprintf(bits, sizeof bits, "%llu", (unsigned long long)r->domain->address_bits);
-    const struct cvm_template_value host[] = { { "cpu_count", cpu_count }, { 0 } };
+    const struct cvm_template_value host[] = {
+        { "cpu_count", cpu_count },
+        { "numa", .markup = numa },
+        { 0 },
+    };
     const struct cvm_template_value emulated[] = {
         { "cpu_count", cpu_count },
         { "address_bits", bits },
+        { "numa", .markup = numa },
         { 0 },
     };
     return r->domain->kvm ? render_inline("cpu_host", host, out, err)
@@ -370,6 +376,8 @@ bool cvm_domain_xml_render(const struct cvm_machine *machine, const struct cvm_d
     autofragment struct fragment devices = { 0 };
     autofragment struct fragment cpu = { 0 };
     autofragment struct fragment console = { 0 };
+    CVM_CLEANUP(cvm_domain_parts_free)
+    struct cvm_domain_parts parts = { 0 };
     CVM_CLEANUP(free_options)
     struct options o = { 0 };
     char cpu_count[16];
@@ -377,7 +385,9 @@ bool cvm_domain_xml_render(const struct cvm_machine *machine, const struct cvm_d
     snprintf(cpu_count, sizeof cpu_count, "%u", machine->cpu_count);
     snprintf(memory_kib, sizeof memory_kib, "%llu",
              (unsigned long long)(machine->memory_size >> 10));
-    if (!render_devices(&r, &devices, err) || !render_cpu(&r, cpu_count, &cpu, err) ||
+    if (!render_devices(&r, &devices, err) ||
+        !cvm_domain_parts_render(machine, domain, &parts, err) ||
+        !render_cpu(&r, cpu_count, (const char *)parts.numa.data, &cpu, err) ||
         !render_options(&r, &o, err) || !double_commas(domain->console_log, &console, err)) {
         return false;
     }
@@ -400,6 +410,12 @@ bool cvm_domain_xml_render(const struct cvm_machine *machine, const struct cvm_d
         { "cpu", .markup = markup_of(&cpu) },
         { "pcihole64", .markup = markup_of(&o.pcihole64) },
         { "devices", .markup = markup_of(&devices) },
+        { "controllers", .markup = (const char *)parts.controllers.data },
+        { "hostdevs", .markup = (const char *)parts.hostdevs.data },
+        { "memory_backing", .markup = (const char *)parts.memory_backing.data },
+        { "iommufd", .markup = (const char *)parts.iommufd.data },
+        { "cputune", .markup = (const char *)parts.cputune.data },
+        { "numatune", .markup = (const char *)parts.numatune.data },
         { "seclabel", .markup = markup_of(&o.seclabel) },
         { "launch_security", .markup = markup_of(&o.launch_security) },
         { "hotplug_off", .markup = markup_of(&o.hotplug_off) },

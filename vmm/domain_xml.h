@@ -7,7 +7,9 @@
 #ifndef CVM_VMM_DOMAIN_XML_H
 #define CVM_VMM_DOMAIN_XML_H
 
+#include "vmm/placement.h"
 #include "vmm/request.h"
+#include "vmm/vfio.h"
 
 /* Everything the document says that is not in the machine. All borrowed. */
 struct cvm_domain {
@@ -28,11 +30,13 @@ struct cvm_domain {
     bool vsock_stand_in; /* the host has no vhost-vsock: another device takes the slot */
     bool tdx;
     bool kvm;
-    uint64_t address_bits;    /* of an emulated CPU */
-    const char *mr_config_id; /* base64, for TDX */
-    const char *qgs_socket;   /* NULL: libvirt's default */
-    const char *console_log;  /* absolute path */
-    const char *run_as;       /* NULL: libvirt's choice */
+    uint64_t address_bits;                 /* of an emulated CPU */
+    const char *mr_config_id;              /* base64, for TDX */
+    const char *qgs_socket;                /* NULL: libvirt's default */
+    const char *console_log;               /* absolute path */
+    const char *run_as;                    /* NULL: libvirt's choice */
+    const struct cvm_placement *placement; /* NULL: nothing of the host's is given */
+    enum cvm_iommufd_form iommufd;
 };
 
 /* Appends the document; CVM_ERR_UNSUPPORTED for what it cannot say, CVM_ERR_NOMEM. */

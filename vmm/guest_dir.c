@@ -46,6 +46,8 @@ static bool write_record(const struct cvm_launch_plan *plan, const struct cvm_la
     strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
     cvm_autobuf struct cvm_buf text = { 0 };
     cvm_autobuilder struct cvm_json_builder b = { 0 };
+    struct cvm_resources resources;
+    cvm_placement_resources(&plan->placement, &resources);
     cvm_json_begin_object(&b, NULL);
     cvm_json_put_string(&b, "name", plan->request->name);
     cvm_json_put_string(&b, "uuid", l->uuid);
@@ -56,6 +58,9 @@ static bool write_record(const struct cvm_launch_plan *plan, const struct cvm_la
     cvm_json_put_u64(&b, "cid", l->cid);
     cvm_json_put_bool(&b, "no_tee", plan->request->no_tee.value);
     cvm_json_put_bool(&b, "has_vsock", !l->vsock_stand_in);
+    if (!cvm_resources_put(&resources, &b, err)) {
+        return false;
+    }
     cvm_json_end(&b);
     return cvm_json_finish(&b, CVM_JSON_PRETTY, &text, err) &&
            write_text(dir_fd, "vm.json", &text, err);

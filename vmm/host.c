@@ -22,6 +22,7 @@ static const struct cvm_json_field host_fields[] = {
     { "guest_address_bits",  CVM_JSON_NUMBER, FIELD(guest_address_bits), .min = 36, .max = 52 },
     { "acpi_check",          CVM_JSON_STRING, FIELD(acpi_check), .max = 16 },
     { "run_as",              CVM_JSON_STRING, FIELD(run_as), .min = 1, .max = 128 },
+    CVM_HOST_DEVICE_FIELDS(FIELD(devices)),
     { "qemu",                CVM_JSON_OBJECT, FIELD(qemu_object) },
     { "smbios",              CVM_JSON_OBJECT, FIELD(smbios_object) },
     { 0 },
@@ -66,7 +67,8 @@ static bool decode(const char *path, struct cvm_host *out, struct cvm_error *err
                                                       CVM_JSON_REJECT_UNKNOWN, &out->qemu, err)) ||
         !cvm_smbios_decode(out->smbios_object, &out->smbios, err) || !check_words(out, err) ||
         !cvm_json_check_strings("kms_urls", out->kms_urls, err) ||
-        !cvm_json_check_strings("gateway_urls", out->gateway_urls, err)) {
+        !cvm_json_check_strings("gateway_urls", out->gateway_urls, err) ||
+        !cvm_host_device_keys_decode(&out->devices, err)) {
         return cvm_context(err, "host configuration '%s'", path);
     }
     return true;
@@ -93,7 +95,7 @@ bool cvm_host_load(const struct cvm_host_options *options, struct cvm_host *out,
     if (path == NULL && access(CVM_HOST_CONFIG, F_OK) == 0) {
         path = CVM_HOST_CONFIG;
     }
-    if (path != NULL && !decode(path, out, err)) {
+    if (path != NULL ? !decode(path, out, err) : !cvm_host_device_keys_decode(&out->devices, err)) {
         return false;
     }
     out->libvirt_uri = choose(options->connect, "CVM_CONNECT", out->libvirt_uri, "qemu:///system");

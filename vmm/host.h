@@ -8,6 +8,7 @@
 #ifndef CVM_VMM_HOST_H
 #define CVM_VMM_HOST_H
 
+#include "vmm/device_request.h"
 #include "vmm/emulator.h"
 #include "vmm/smbios.h"
 
@@ -57,6 +58,7 @@ struct cvm_host {
     struct cvm_opt_u64 guest_address_bits;
     const char *acpi_check; /* off, warn, require */
     const char *run_as;     /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
+    struct cvm_host_devices devices;
     struct json_object *qemu_object;
     struct cvm_qemu_overrides qemu;
     struct json_object *smbios_object;

@@ -317,6 +317,15 @@ bool cvm_hypervisor_has_tpm(struct cvm_hypervisor *h, const char *emulator, bool
                           out, err);
 }
 
+bool cvm_hypervisor_refuses_iommufd(struct cvm_hypervisor *h, const char *emulator, bool *out,
+                                    struct cvm_error *err)
+{
+    return has_capability(h, emulator, "kvm",
+                          "/domainCapabilities/devices/hostdev"
+                          "/enum[@name='iommufd'][not(value='yes')]",
+                          out, err);
+}
+
 /* --- domains --- */
 
 /* The domain, or NULL where libvirt does not know it. */

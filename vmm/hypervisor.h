@@ -41,6 +41,13 @@ CVM_MUST_CHECK bool cvm_hypervisor_has_tdx(struct cvm_hypervisor *h, const char 
 CVM_MUST_CHECK bool cvm_hypervisor_has_tpm(struct cvm_hypervisor *h, const char *emulator,
                                            bool *out, struct cvm_error *err);
 
+/*
+ * Whether libvirt reports that domains with this emulator cannot use iommufd. Versions that report
+ * nothing about it refuse nothing here.
+ */
+CVM_MUST_CHECK bool cvm_hypervisor_refuses_iommufd(struct cvm_hypervisor *h, const char *emulator,
+                                                   bool *out, struct cvm_error *err);
+
 enum cvm_domain_state {
     CVM_DOMAIN_ABSENT, /* libvirt does not know it */
     CVM_DOMAIN_OFF,

@@ -326,6 +326,11 @@ const char *cvm_json_string(const struct json_object *o)
     return strlen(text) == (size_t)json_object_get_string_len(string) ? text : NULL;
 }
 
+bool cvm_json_number(const struct json_object *o, uint64_t *out)
+{
+    return whole_number(o, out);
+}
+
 size_t cvm_json_array_length(const struct json_object *array)
 {
     return array == NULL ? 0 : json_object_array_length(array);

@@ -104,6 +104,9 @@ bool cvm_json_is_string(const struct json_object *o);
 /* The string, borrowed; NULL where it is none or has a NUL inside. */
 const char *cvm_json_string(const struct json_object *o);
 
+/* Whether it is a whole number that is not negative, and which. */
+CVM_MUST_CHECK bool cvm_json_number(const struct json_object *o, uint64_t *out);
+
 size_t cvm_json_array_length(const struct json_object *array);
 struct json_object *cvm_json_array_at(const struct json_object *array, size_t index);
 

@@ -102,6 +102,38 @@ static bool check_acpi(struct cvm_launch_plan *plan, struct cvm_error *err)
                           &plan->warnings, err);
 }
 
+static bool has_devices(const struct cvm_placement *p)
+{
+    return p->num_gpus + p->num_nvswitches != 0 && !p->stand_in;
+}
+
+/* How the document is to ask for iommufd; h is NULL where libvirt is not asked. */
+static bool choose_iommufd(struct cvm_hypervisor *h, const struct cvm_launch_plan *plan,
+                           struct cvm_launched *out, struct cvm_error *err)
+{
+    enum { NEWEST = 999999999 };
+    const struct cvm_host_devices *devices = &plan->host->devices;
+    unsigned long version = devices->iommufd == CVM_IOMMUFD_ON ? NEWEST : 0;
+    bool refused = false;
+    if (!has_devices(&plan->placement)) {
+        return true;
+    }
+    if (h != NULL && (!cvm_hypervisor_version(h, &version, err) ||
+                      !cvm_hypervisor_refuses_iommufd(h, plan->host->emulator, &refused, err))) {
+        return false;
+    }
+    return cvm_iommufd_choose(devices->iommufd, cvm_host_root(devices), version, refused,
+                              &out->iommufd, err);
+}
+
+/* Devices that are not ready, or too few huge pages, would fail later and in other words. */
+static bool check_resources(const struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    struct cvm_resources r;
+    cvm_placement_resources(&plan->placement, &r);
+    return cvm_resources_check(&r, cvm_host_root(&plan->host->devices), err);
+}
+
 /* --- the domain document --- */
 
 /* Root gives QEMU an identity of its own choice; an ordinary user has only one. */
@@ -160,6 +192,8 @@ static bool render_domain(const struct cvm_launch_plan *plan, const struct cvm_s
         .qgs_socket = host->qgs_socket,
         .console_log = console,
         .run_as = run_as(host),
+        .placement = &plan->placement,
+        .iommufd = out->iommufd,
     };
     if (!cvm_domain_xml_render(&plan->machine, &domain, &out->xml, err)) {
         return false;
@@ -260,8 +294,12 @@ bool cvm_launch_preview(struct cvm_launch_plan *plan, struct cvm_launched *out,
     cvm_autofree char *guests = NULL;
     CVM_CLEANUP(free_work)
     struct work w = { 0 };
-    if (!prepare(plan, &w, out, err)) {
+    if (!prepare(plan, &w, out, err) || !choose_iommufd(NULL, plan, out, err)) {
         return false;
+    }
+    struct cvm_error problem = { 0 };
+    if (!check_resources(plan, &problem)) {
+        cvm_warn(&plan->warnings, "a launch would fail now: %s", problem.msg);
     }
     out->cid = w.cid_first;
     if (asprintf(&guests, "%s/vms", plan->host->state_dir) < 0) {
@@ -305,9 +343,11 @@ bool cvm_launch(struct cvm_launch_plan *plan, struct cvm_launched *out, struct c
     const char *name = plan->request->name;
     if (!prepare(plan, &w, out, err) || !check_acpi(plan, err) ||
         !cvm_hypervisor_open(plan->host->libvirt_uri, &h, err) || !check_host(h, plan, err) ||
+        !choose_iommufd(h, plan, out, err) ||
         !cvm_store_open(plan->host->state_dir, true, &store, err) ||
         !cvm_store_claim(&store, name, w.cid_first, w.cid_count, &claim, err) ||
-        !check_free(h, name, err)) {
+        !check_free(h, name, err) || !cvm_launch_plan_place_again(plan, &store, err) ||
+        !check_resources(plan, err)) {
         return false;
     }
     out->cid = claim.cid;

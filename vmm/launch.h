@@ -9,6 +9,7 @@
 #include "vmm/hypervisor.h"
 #include "vmm/launch_plan.h"
 #include "vmm/store.h"
+#include "vmm/vfio.h"
 
 /* What a launch made, for whoever asked for it. */
 struct cvm_launched {
@@ -17,6 +18,7 @@ struct cvm_launched {
     char *directory;    /* owned; the directory it has, or would have */
     struct cvm_buf xml; /* the domain document, with a NUL */
     bool vsock_stand_in;
+    enum cvm_iommufd_form iommufd;
 };
 
 void cvm_launched_free(struct cvm_launched *l);

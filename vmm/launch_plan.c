@@ -55,6 +55,69 @@ static bool ask_emulator(struct cvm_launch_plan *plan, struct cvm_error *err)
     return true;
 }
 
+/* --- where on the host --- */
+
+static struct cvm_placement_wish wish_of(const struct cvm_launch_plan *plan)
+{
+    return (struct cvm_placement_wish){
+        .request = &plan->request->devices,
+        .host = &plan->host->devices,
+        .cpu_count = (uint32_t)plan->request->vcpu.value,
+        .memory_size = plan->request->memory.value,
+    };
+}
+
+static void log_placement(const struct cvm_placement *p)
+{
+    for (uint32_t i = 0; i < p->num_gpus; i++) {
+        cvm_log("GPU %s, NUMA node %d", cvm_pci_address_text(p->gpus[i].address).text,
+                p->gpus[i].numa_node);
+    }
+    for (uint32_t i = 0; i < p->num_nvswitches; i++) {
+        cvm_log("NVSwitch %s", cvm_pci_address_text(p->nvswitches[i].address).text);
+    }
+}
+
+/* Before anything is declared: nodes and rounding decide what is measured. */
+static bool place(struct cvm_launch_plan *plan, struct cvm_error *err)
+{
+    const struct cvm_placement_wish wish = wish_of(plan);
+    cvm_autoholdings struct cvm_holdings held = { 0 };
+    if (plan->host->devices.gpu_stand_in != NULL && !plan->request->no_tee.value) {
+        return cvm_fail(err, CVM_ERR_USAGE,
+                        "the host configuration's 'gpu_stand_in' is for tests without TDX; say "
+                        "\"no_tee\": true in the request");
+    }
+    if (!cvm_holdings_of_host(plan->host, &held, err) ||
+        !cvm_placement_choose(&wish, &held, &plan->placement, &plan->warnings, err) ||
+        !cvm_placement_declare(&plan->placement, &plan->placed, err)) {
+        return false;
+    }
+    log_placement(&plan->placement);
+    return true;
+}
+
+bool cvm_launch_plan_place_again(struct cvm_launch_plan *plan, const struct cvm_store *store,
+                                 struct cvm_error *err)
+{
+    const struct cvm_placement_wish wish = wish_of(plan);
+    cvm_autoholdings struct cvm_holdings held = { 0 };
+    cvm_autowarnings struct cvm_warnings repeated = { 0 };
+    struct cvm_placement now;
+    if (!cvm_holdings_load(store, &held, err) ||
+        !cvm_placement_choose(&wish, &held, &now, &repeated, err)) {
+        return false;
+    }
+    if (!cvm_placement_same_machine(&now, &plan->placement)) {
+        return cvm_fail(err, CVM_ERR_SYSTEM,
+                        "another launch took devices that this one had chosen, and with those that "
+                        "are left it would be another machine; launch it again");
+    }
+    plan->placement = now;
+    log_placement(&now);
+    return true;
+}
+
 /* --- attestation without the image --- */
 
 /* Both documents in base64, as vm_config carries them. */
@@ -86,7 +149,7 @@ static bool choose_attestation(struct cvm_launch_plan *plan, struct cvm_error *e
     const char *wanted =
         r->attestation_variant != NULL ? r->attestation_variant : plan->host->attestation_variant;
     bool has_measurement = plan->bundle.measurement.len != 0;
-    bool possible = has_measurement && cvm_compact_fits_memory(r->memory.value);
+    bool possible = has_measurement && cvm_compact_fits_memory(plan->placement.memory_size);
     if (has_measurement && !build_tdx_measurement(plan, err)) {
         return false;
     }
@@ -132,14 +195,20 @@ static bool declare(struct cvm_launch_plan *plan, struct cvm_error *err)
     plan->config = (struct cvm_vm_config){
         .os_image_hash = plan->os_image_hash,
         .image = plan->bundle.name,
-        .cpu_count = r->vcpu,
-        .memory_size = r->memory,
+        .cpu_count = some(plan->placement.cpu_count),
+        .memory_size = some(plan->placement.memory_size),
         .qemu_version = plan->qemu_version,
         .host_share_mode =
             mine->host_share_mode != NULL ? mine->host_share_mode : hosts->host_share_mode,
         .pci_hole64_size = either_u64(mine->pci_hole64_size, hosts->pci_hole64_size),
+        .hugepages = r->devices.hugepages,
         .hotplug_off = either_bool(mine->hotplug_off, hosts->hotplug_off),
         .swtpm = r->swtpm,
+        .num_gpus = some(plan->placement.num_gpus),
+        .num_nvswitches = some(plan->placement.num_nvswitches),
+        .numa_nodes = plan->placed.numa_nodes,
+        .gpu_bars = plan->placed.gpu_bars,
+        .nvswitch_bars = plan->placed.nvswitch_bars,
         .num_nics = some(r->num_networks),
         .num_verity_volumes = some(r->num_volumes),
         .pic = either_bool(mine->pic, hosts->pic),
@@ -170,6 +239,7 @@ static bool fill(struct cvm_launch_plan *plan, struct cvm_error *err)
         return false;
     }
     plan->resolution.qemu_version_source = "emulator";
+    cvm_placement_warn(&plan->placement, &plan->machine, &plan->warnings);
     return true;
 }
 
@@ -218,8 +288,8 @@ bool cvm_launch_plan_resolve(const struct cvm_request *request, const struct cvm
 {
     out->request = request;
     out->host = host;
-    if (!open_bundle(out, err) || !ask_emulator(out, err) || !declare(out, err) ||
-        !fill(out, err) || !write_vm_config(out, err)) {
+    if (!open_bundle(out, err) || !ask_emulator(out, err) || !place(out, err) ||
+        !declare(out, err) || !fill(out, err) || !write_vm_config(out, err)) {
         return false;
     }
     return check_declared(out, err) || cvm_context(err, "vm_config");
@@ -284,6 +354,7 @@ void cvm_launch_plan_free(struct cvm_launch_plan *plan)
 {
     cvm_bundle_free(&plan->bundle);
     cvm_json_free(plan->tdx_measurement);
+    cvm_placement_arrays_free(&plan->placed);
     cvm_json_free(plan->vm_config);
     cvm_warnings_free(&plan->warnings);
     plan->tdx_measurement = NULL;

@@ -8,6 +8,7 @@
 #ifndef CVM_VMM_LAUNCH_PLAN_H
 #define CVM_VMM_LAUNCH_PLAN_H
 
+#include "vmm/placement.h"
 #include "vmm/report.h"
 #include "vmm/request.h"
 
@@ -18,6 +19,8 @@ struct cvm_launch_plan {
     char os_image_hash[65];
     char qemu_version[20];
     struct json_object *tdx_measurement; /* owned; NULL where the bundle has none */
+    struct cvm_placement placement;      /* devices, nodes and CPUs of the host */
+    struct cvm_placement_arrays placed;  /* what is declared of it */
     struct cvm_vm_config config;         /* what the request says, completed from the host */
     struct cvm_machine machine;
     struct cvm_resolution resolution;
@@ -41,6 +44,17 @@ struct cvm_launch_plan {
 CVM_MUST_CHECK bool cvm_launch_plan_resolve(const struct cvm_request *request,
                                             const struct cvm_host *host,
                                             struct cvm_launch_plan *out, struct cvm_error *err);
+
+/*
+ * Decides the placement again, now that the store is locked and nobody else can claim what it
+ * has. Where another launch was faster, other devices and CPUs take the place of those that are
+ * gone, as long as the machine stays the one that was measured.
+ *
+ * @return false with CVM_ERR_SYSTEM where it does not, or where the host has not enough left.
+ */
+CVM_MUST_CHECK bool cvm_launch_plan_place_again(struct cvm_launch_plan *plan,
+                                                const struct cvm_store *store,
+                                                struct cvm_error *err);
 
 /* Verifies the bundle's files and computes the expectation from them. */
 CVM_MUST_CHECK bool cvm_launch_plan_measure(struct cvm_launch_plan *plan,

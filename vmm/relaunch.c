@@ -89,6 +89,15 @@ static bool prepare(struct cvm_hypervisor *h, const struct cvm_vm *vm,
            (!cvm_share_disk_needed(declared->host_share_mode) || cvm_share_disk_make(vm->fd, err));
 }
 
+/* What the guest holds of the host must be there still; of a stand-in's guest nothing is. */
+static bool check_resources(const struct cvm_host *host, const struct cvm_vm *vm,
+                            struct cvm_error *err)
+{
+    struct cvm_resources r;
+    return cvm_resources_decode(vm->record.resources, &r, err) &&
+           (r.stand_in || cvm_resources_check(&r, cvm_host_root(&host->devices), err));
+}
+
 bool cvm_launch_again(const struct cvm_host *host, const struct cvm_vm *vm,
                       cvm_bundle_progress *progress, struct cvm_error *err)
 {
@@ -99,8 +108,8 @@ bool cvm_launch_again(const struct cvm_host *host, const struct cvm_vm *vm,
     cvm_autojson struct json_object *document = NULL;
     struct cvm_vm_config declared = { 0 };
     if (!cvm_hypervisor_open(host->libvirt_uri, &h, err) || !check_off(h, vm, err) ||
-        !load_domain_xml(vm, &xml, err) || !load_request(vm, &request, err) ||
-        !load_declared(vm, &document, &declared, err) ||
+        !check_resources(host, vm, err) || !load_domain_xml(vm, &xml, err) ||
+        !load_request(vm, &request, err) || !load_declared(vm, &document, &declared, err) ||
         !cvm_bundle_open(vm->record.image, &bundle, err) ||
         !check_declared(vm, &bundle, &declared, err) ||
         !cvm_bundle_verify(&bundle, false, progress, err) || !prepare(h, vm, &declared, err)) {

@@ -27,6 +27,7 @@ static const struct cvm_json_field request_fields[] = {
     { "app_id",              CVM_JSON_STRING, FIELD(app_id), .min = 40, .max = 40 },
     { "kms_urls",            CVM_JSON_ARRAY,  FIELD(kms_urls), .max = 64 },
     { "gateway_urls",        CVM_JSON_ARRAY,  FIELD(gateway_urls), .max = 64 },
+    CVM_DEVICE_REQUEST_FIELDS(FIELD(devices)),
     { "no_tee",              CVM_JSON_BOOL,   FIELD(no_tee) },
     { "swtpm",               CVM_JSON_BOOL,   FIELD(swtpm) },
     { "smbios",              CVM_JSON_OBJECT, FIELD(smbios_object) },
@@ -217,7 +218,8 @@ bool cvm_request_decode(struct json_object *document, struct cvm_request *out,
         return cvm_context(err, "key 'overrides'");
     }
     return cvm_smbios_decode(out->smbios_object, &out->smbios, err) && check_values(out, err) &&
-           decode_networks(out, err) && decode_ports(out, err) && decode_volumes(out, err);
+           decode_networks(out, err) && decode_ports(out, err) && decode_volumes(out, err) &&
+           cvm_device_request_decode(&out->devices, err);
 }
 
 /* Standard input may be a pipe, which has no size to go by. */

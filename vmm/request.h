@@ -6,6 +6,7 @@
 #ifndef CVM_VMM_REQUEST_H
 #define CVM_VMM_REQUEST_H
 
+#include "vmm/device_request.h"
 #include "vmm/host.h"
 
 enum { CVM_MAX_NETWORKS = 16, CVM_MAX_PORTS = 64, CVM_MAX_VOLUMES = 16, CVM_MAX_NAME = 63 };
@@ -49,6 +50,7 @@ struct cvm_request {
     const char *encrypted_env;       /* path */
     const char *app_id;              /* 40 hex digits */
     struct json_object *kms_urls, *gateway_urls;
+    struct cvm_device_request devices;
     struct cvm_opt_bool no_tee;
     struct cvm_opt_bool swtpm;
     struct json_object *smbios_object;

@@ -22,6 +22,7 @@ static const struct cvm_json_field record_fields[] = {
     { "cid",         CVM_JSON_NUMBER, FIELD(cid), .required = true, .min = 3, .max = UINT32_MAX },
     { "no_tee",      CVM_JSON_BOOL,   FIELD(no_tee), .required = true },
     { "has_vsock",   CVM_JSON_BOOL,   FIELD(has_vsock), .required = true },
+    { "resources",   CVM_JSON_OBJECT, FIELD(resources) },
     { 0 },
 };
 /* clang-format on */

@@ -46,6 +46,7 @@ struct cvm_vm_record {
     struct cvm_opt_u64 cid;
     struct cvm_opt_bool no_tee;
     struct cvm_opt_bool has_vsock; /* false where another device took its slot */
+    struct json_object *resources; /* what it holds of the host: vmm/resources.h; or NULL */
 };
 
 /* A guest's directory, opened. */

@@ -57,7 +57,7 @@ write_host_config() { # [jq program that changes it]
         state_dir: "\($place)/state",
         accelerator: "tcg",
         qemu: { pciexbar_base: $base }
-    }' | jq "${1:-.}" >"$PLACE/host.json"
+    }' | jq --arg place "$PLACE" "${1:-.}" >"$PLACE/host.json"
 }
 
 make_place() {

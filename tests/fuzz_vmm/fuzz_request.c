@@ -17,6 +17,21 @@ static void check_networks(const struct cvm_request *r)
     fuzz_require(has_user || r->num_ports == 0, "ports lead somewhere");
 }
 
+static void check_devices(const struct cvm_device_request *d)
+{
+    const struct cvm_device_selectors *const lists[] = { &d->gpus, &d->nvswitches };
+    for (size_t i = 0; i < 2; i++) {
+        fuzz_require(lists[i]->count <= CVM_MAX_SELECTORS, "devices within their limits");
+        fuzz_require(cvm_requested_count(lists[i]) <= CVM_MAX_GPUS, "not too many devices");
+        for (size_t k = 0; k < lists[i]->count; k++) {
+            fuzz_require(lists[i]->items[k].count >= 1, "at least one of a kind");
+        }
+    }
+    for (uint32_t i = 1; i < d->numa.num_nodes; i++) {
+        fuzz_require(d->numa.nodes[i] > d->numa.nodes[i - 1], "ascending nodes");
+    }
+}
+
 static void check_request(const struct cvm_request *r)
 {
     struct cvm_error err = { 0 };
@@ -41,6 +56,7 @@ static void check_request(const struct cvm_request *r)
         fuzz_require(strlen(cvm_smbios_value(&s, i)) < 64, "SMBIOS strings that end");
     }
     check_networks(r);
+    check_devices(&r->devices);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -72,6 +72,13 @@ def request_samples():
     good = {"name": "web", "image": "dstack-0.5.11", "vcpu": 2, "memory": "2G", "disk_size": "10G",
             "app_compose": {"runner": "none"}}
     return {
+        "valid-devices": changed(good, hugepages=True, gpus=["0000:18:00.0", {
+            "device": "10de:2335", "count": 7}], nvswitches={"device": "10de:22a3", "count": 4},
+            numa={"nodes": [0, 1], "pin_cpus": True}),
+        "devices-twice": changed(good, gpus=["18:00.0", "0000:18:00.0"]),
+        "devices-65": changed(good, gpus=[{"device": "10de:2335", "count": 64}, "18:00.0"]),
+        "devices-id": changed(good, nvswitches=["10de:22a3"]),
+        "nodes-descend": changed(good, numa={"nodes": [1, 0]}),
         "valid": changed(good),
         "valid-all-keys": changed(
             good, networks=[{"mode": "user", "mac": "52:54:00:12:34:56"},
@@ -280,10 +287,35 @@ def acpi_answer_samples():
     }
 
 
+def host_facts_samples():
+    none = " ".join(["0x" + "0" * 16] * 3)
+    large = "0x0000004000000000 0x0000005fffffffff 0x000000000014220c"
+    return {
+        "address": "0000:18:00.0",
+        "address-short": "18:1f.7",
+        "address-long": "FFFFffff:ff:1f.7",
+        "address-slot": "18:20.0",
+        "address-function": "18:00.8",
+        "id": "10de:2335",
+        "id-short": "10de:233",
+        "set": "0-55,112-167",
+        "set-one": "8191",
+        "set-out-of-range": "8192",
+        "set-backwards": "3-1",
+        "set-comma": "0,",
+        "bars": "\n".join([none, large] + [none] * 11) + "\n",
+        "bars-six": "\n".join([large] * 6),
+        "bars-five": "\n".join([none] * 5),
+        "bars-whole": "0x0 0xffffffffffffffff 0x200\n",
+        "bars-backwards": "0x2 0x1 0x200\n",
+    }
+
+
 def main():
     corpora = {
         "acpi_answer": acpi_answer_samples(),
         "digest_record": digest_record_samples(),
+        "host_facts": host_facts_samples(),
         "matrix": {**BROKEN, **matrix_samples()},
         "metadata": {**BROKEN, **metadata_samples()},
         "request": {**BROKEN, **request_samples()},

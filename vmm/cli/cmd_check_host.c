@@ -2,10 +2,12 @@
  * cvm check-host: what is missing on this host, in plain words.
  */
 #include "vmm/cli/commands.h"
+#include "vmm/device_pool.h"
 #include "vmm/hypervisor.h"
 #include "vmm/machine.h"
 #include "vmm/share_disk.h"
 #include "vmm/tpm.h"
+#include "vmm/vfio.h"
 
 #include "measure/include/cvm/acpi.h"
 
@@ -13,12 +15,12 @@
 #include <fcntl.h>
 #include <stdarg.h>
 
-enum { MAX_CHECKS = 16, DETAIL_SIZE = 320 };
+enum { MAX_CHECKS = 16 + CVM_MAX_SELECTORS * 2, DETAIL_SIZE = 400, NAME_SIZE = 32 };
 
 enum check_result { CHECK_OK, CHECK_MISSING, CHECK_NOTE };
 
 struct check {
-    const char *name;
+    char name[NAME_SIZE];
     enum check_result result;
     char detail[DETAIL_SIZE];
 };
@@ -33,9 +35,12 @@ static void note(struct checks *c, const char *name, enum check_result result, c
 
 static void note(struct checks *c, const char *name, enum check_result result, const char *fmt, ...)
 {
+    if (c->count == MAX_CHECKS) {
+        return;
+    }
     struct check *check = &c->items[c->count++];
     va_list args;
-    check->name = name;
+    snprintf(check->name, sizeof check->name, "%s", name);
     check->result = result;
     va_start(args, fmt);
     vsnprintf(check->detail, sizeof check->detail, fmt, args);
@@ -112,6 +117,35 @@ static void check_share_disk(struct checks *c)
     note(c, "share as a disk", CHECK_NOTE, "%.300s", problem.msg);
 }
 
+/* Hosts that give nothing away are asked for nothing. */
+static bool gives_devices(const struct cvm_host *host)
+{
+    return host->devices.gpus.count + host->devices.nvswitches.count != 0;
+}
+
+static void check_iommufd(struct checks *c, const struct cvm_host *host, struct cvm_hypervisor *h,
+                          unsigned long version)
+{
+    struct cvm_error problem = { 0 };
+    const char *root = cvm_host_root(&host->devices);
+    enum cvm_iommufd_form form = CVM_IOMMUFD_NONE;
+    bool refused = false;
+    if (!gives_devices(host)) {
+        return;
+    }
+    if (!cvm_hypervisor_refuses_iommufd(h, host->emulator, &refused, &problem) ||
+        !cvm_iommufd_choose(host->devices.iommufd, root, version, refused, &form, &problem)) {
+        note(c, "iommufd", CHECK_NOTE, "%.300s", problem.msg);
+        return;
+    }
+    note(c, "iommufd", CHECK_OK, "%s",
+         form != CVM_IOMMUFD_NONE                   ? "used for GPUs and NVSwitches"
+         : host->devices.iommufd == CVM_IOMMUFD_OFF ? "off in the host configuration"
+         : !cvm_sysfs_has(root, "/dev/iommu")       ? "no /dev/iommu: VFIO groups are used"
+                                                    : "not offered by libvirt, which 12.1 and "
+                                                      "newer do: VFIO groups are used");
+}
+
 static void check_libvirt(struct checks *c, const struct cvm_host *host)
 {
     struct cvm_error problem = { 0 };
@@ -125,6 +159,7 @@ static void check_libvirt(struct checks *c, const struct cvm_host *host)
     }
     note(c, "libvirt", CHECK_OK, "%s, version %lu.%lu.%lu", host->libvirt_uri, v / 1000000,
          v / 1000 % 1000, v % 1000);
+    check_iommufd(c, host, h, v);
     if (!cvm_hypervisor_has_tdx(h, host->emulator, &has_tdx, &problem)) {
         note(c, "libvirt tdx", CHECK_MISSING, "%.300s", problem.msg);
         return;
@@ -154,6 +189,76 @@ static void check_quote_service(struct checks *c, const struct cvm_host *host)
          exists ? "" : " does not exist: guests could not get quotes");
 }
 
+/* --- what may be given to guests --- */
+
+static void check_pool(struct checks *c, const struct cvm_host *host)
+{
+    struct cvm_error problem = { 0 };
+    cvm_autoholdings struct cvm_holdings held = { 0 };
+    cvm_autopool struct cvm_device_pool pool = { 0 };
+    cvm_autowarnings struct cvm_warnings absent = { 0 };
+    if (!cvm_holdings_of_host(host, &held, &problem) ||
+        !cvm_device_pool_load(&host->devices, &held, &pool, &absent, &problem)) {
+        note(c, "devices", CHECK_NOTE, "%.300s", problem.msg);
+        return;
+    }
+    for (unsigned i = 0; i < absent.count; i++) {
+        note(c, "devices", CHECK_NOTE, "%.300s", absent.items[i]);
+    }
+    for (size_t i = 0; i < pool.count; i++) {
+        const struct cvm_pool_device *d = &pool.items[i];
+        const struct cvm_pci_facts *f = &d->facts;
+        const struct cvm_pci_text at = cvm_pci_address_text(f->address);
+        char name[NAME_SIZE];
+        struct cvm_error why = { 0 };
+        snprintf(name, sizeof name, "%s %s", cvm_pool_word(d->kind), at.text);
+        if (!cvm_vfio_check(cvm_host_root(&host->devices), cvm_pool_word(d->kind), f->address,
+                            &why)) {
+            note(c, name, CHECK_NOTE, "%.350s", why.msg);
+            continue;
+        }
+        note(c, name, CHECK_OK, "%04x:%04x, NUMA node %d, %s%s", f->vendor, f->device, f->numa_node,
+             d->owner == NULL ? "free" : "held by guest ", d->owner == NULL ? "" : d->owner);
+    }
+}
+
+static void check_huge_pages(struct checks *c, const struct cvm_host *host)
+{
+    struct cvm_error problem = { 0 };
+    const char *root = cvm_host_root(&host->devices);
+    struct cvm_cpu_set nodes;
+    if (!cvm_host_nodes(root, &nodes, &problem)) {
+        note(c, "huge pages", CHECK_NOTE, "%.300s", problem.msg);
+        return;
+    }
+    for (uint32_t node = 0; node < CVM_MAX_HOST_NODES; node++) {
+        const struct cvm_huge_pages pages = {
+            .bound = true,
+            .node = node,
+            .size = host->devices.hugepage_size.value,
+        };
+        uint64_t available = 0;
+        if (!cvm_cpu_set_has(&nodes, node)) {
+            continue;
+        }
+        if (!cvm_huge_pages_free(root, &pages, &available, &problem)) {
+            note(c, "huge pages", CHECK_NOTE, "%.300s", problem.msg);
+            return;
+        }
+        note(c, "huge pages", CHECK_OK, "NUMA node %u: %llu free of %llu KiB", node,
+             (unsigned long long)available, (unsigned long long)pages.size >> 10);
+    }
+}
+
+static void check_devices(struct checks *c, const struct cvm_host *host)
+{
+    if (!gives_devices(host)) {
+        return;
+    }
+    check_pool(c, host);
+    check_huge_pages(c, host);
+}
+
 static bool answer(const struct cli *cli, const struct checks *c, bool ready, struct cvm_error *err)
 {
     static const char *const words[] = {
@@ -173,7 +278,7 @@ static bool answer(const struct cli *cli, const struct checks *c, bool ready, st
         cvm_json_put_string(&b, "result", words[check->result]);
         cvm_json_put_string(&b, "detail", check->detail);
         cvm_json_end(&b);
-        cvm_put_format(&text, "%-8s %-18s %s\n", words[check->result], check->name, check->detail);
+        cvm_put_format(&text, "%-8s %-22s %s\n", words[check->result], check->name, check->detail);
     }
     cvm_json_end(&b);
     cvm_json_end(&b);
@@ -199,6 +304,7 @@ static bool run_check_host(const struct cli *cli, const void *data, struct cvm_e
     check_quote_service(&checks, &host);
     check_directory(&checks, "image directory", host.image_dir, R_OK | X_OK);
     check_directory(&checks, "state directory", host.state_dir, W_OK | X_OK);
+    check_devices(&checks, &host);
     for (size_t i = 0; i < checks.count; i++) {
         ready &= checks.items[i].result != CHECK_MISSING;
     }

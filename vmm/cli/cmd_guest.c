@@ -86,6 +86,9 @@ static void put_record(const struct cvm_vm *vm, const char *state, struct cvm_js
     cvm_json_put_string(b, "image", r->image);
     cvm_json_put_string(b, "created", r->created);
     cvm_json_put_string(b, "directory", vm->path);
+    if (r->resources != NULL) {
+        cvm_json_put_any(b, "resources", r->resources);
+    }
 }
 
 static const char *cid_text(const struct cvm_vm *vm, char *buffer, size_t size)
@@ -196,7 +199,11 @@ static bool print_guest(const struct cvm_vm *vm, const char *state,
     const struct cvm_vm_record *r = &vm->record;
     struct registers regs = { 0 };
     char cid[16];
+    struct cvm_resources resources;
     cvm_autobuf struct cvm_buf text = { 0 };
+    if (!cvm_resources_decode(r->resources, &resources, err)) {
+        return cvm_context(err, "vm.json");
+    }
     if (!cvm_json_decode(expected, register_fields, CVM_JSON_IGNORE_UNKNOWN, &regs, err)) {
         return cvm_context(err, "expected.json");
     }
@@ -204,6 +211,7 @@ static bool print_guest(const struct cvm_vm *vm, const char *state,
                    r->uuid, state, cid_text(vm, cid, sizeof cid));
     cvm_put_format(&text, "tee        %s\nimage      %s\ncreated    %s\ndirectory  %s\n",
                    r->no_tee.value ? "none" : "tdx", r->image, r->created, vm->path);
+    cvm_resources_print(&resources, &text);
     cvm_put_format(&text, "mrtd       %s\nrtmr0      %s\nrtmr1      %s\nrtmr2      %s\n", regs.mrtd,
                    regs.rtmr0, regs.rtmr1, regs.rtmr2);
     return cvm_buf_finish(&text, "answer", err) && cli_print(&text, err);

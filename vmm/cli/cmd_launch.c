@@ -62,6 +62,7 @@ static bool run_vm_config(const struct cli *cli, const void *data, struct cvm_er
     const struct cvm_report report = cvm_launch_plan_report(&w.plan);
     cvm_json_begin_object(&b, NULL);
     cvm_json_put_any(&b, "vm_config", w.plan.vm_config);
+    cvm_placement_put(&w.plan.placement, &b);
     cvm_report_put_resolution(&report, &b);
     cvm_warnings_put(&w.plan.warnings, &b);
     cvm_json_end(&b);
@@ -82,6 +83,7 @@ const struct cli_command cmd_vm_config = {
 
 static bool print_text(const struct work *w, const struct cvm_launched *l, struct cvm_error *err)
 {
+    struct cvm_resources resources;
     cvm_autobuf struct cvm_buf text = { 0 };
     const struct cvm_expectation *e = &w->plan.expectation;
     cvm_put_format(&text, "name       %s\nuuid       %s\n", w->request.name, l->uuid);
@@ -90,6 +92,8 @@ static bool print_text(const struct work *w, const struct cvm_launched *l, struc
     } else {
         cvm_put_format(&text, "cid        %u\n", l->cid);
     }
+    cvm_placement_resources(&w->plan.placement, &resources);
+    cvm_resources_print(&resources, &text);
     cvm_put_format(&text, "directory  %s\nmrtd       %s\n", l->directory,
                    cvm_sha384_text(&e->mrtd).text);
     for (unsigned i = 0; i < 3; i++) {
@@ -115,6 +119,7 @@ static void put_launched(const struct work *w, const struct cvm_launched *l, boo
     cvm_json_put_string(b, "directory", l->directory);
     cvm_json_put_bool(b, "no_tee", w->request.no_tee.value);
     cvm_json_put_bool(b, "started", !dry_run);
+    cvm_placement_put(&w->plan.placement, b);
     if (dry_run) {
         cvm_json_put_string(b, "domain_xml", (const char *)l->xml.data);
     }

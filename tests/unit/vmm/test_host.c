@@ -227,7 +227,7 @@ static void test_what_is_no_emulator(void **state)
         { "#!/bin/sh\necho hello\n", CVM_ERR_SYSTEM, "'hello' is not what QEMU says" },
         { "#!/bin/sh\n", CVM_ERR_SYSTEM, "'' is not what QEMU says" },
         { "#!/bin/sh\nexit 3\n", CVM_ERR_SYSTEM, "--version: ended with status 3" },
-        { "#!/bin/sh\nkill -9 $$\n", CVM_ERR_SYSTEM, "emulator': ended by signal 9" },
+        { "#!/bin/sh\nkill -9 $$\n", CVM_ERR_SYSTEM, "--version: ended by signal 9" },
         { "#!/absent/interpreter\n", CVM_ERR_SYSTEM, "run" },
         { "#!/bin/sh\necho QEMU emulator version unknown\n", CVM_ERR_MALFORMED,
           "'unknown' is not a QEMU version" },
