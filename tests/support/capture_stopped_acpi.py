@@ -126,9 +126,8 @@ def devices(m):
 class Gdb:
     """The remote protocol's m and M packets. With paging off an address is a physical one."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
+    def __init__(self, connection):
+        self.socket = connection
         self.file = self.socket.makefile("rb")
 
     def ask(self, text):
@@ -155,9 +154,8 @@ class Gdb:
 class Monitor:
     """QMP on a socket, for commands of the human monitor."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
+    def __init__(self, connection):
+        self.socket = connection
         self.file = self.socket.makefile("r")
         self.version = json.loads(self.file.readline())["QMP"]["version"]["qemu"]
         self.execute("qmp_capabilities")
@@ -202,37 +200,53 @@ def read_files(monitor, gdb):
             (("loader", "etc/table-loader"), ("rsdp", "etc/acpi/rsdp"), ("tables", "etc/acpi/tables"))}
 
 
-def await_socket(path, process):
+def connect(path, process):
+    """A connection to what the process listens on, as soon as it does."""
     for _ in range(1200):
-        if os.path.exists(path):
-            return path
-        assert process.poll() is None, "it ended"
-        time.sleep(0.05)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+            return connection
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            assert process.poll() is None, "it ended"
+            time.sleep(0.05)
     raise TimeoutError(path)
 
 
+def start_tpm(directory):
+    """A TPM 2.0, and the emulator's end of its control channel."""
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={directory}", "--ctrl",
+                                f"type=unixio,clientfd={theirs.fileno()}"], pass_fds=[theirs.fileno()],
+                               stderr=subprocess.DEVNULL)
+    theirs.close()
+    return process, ours
+
+
 def version_of(emulator):
+    """Its first line, and the version in it."""
     text = subprocess.run([emulator, "--version"], capture_output=True, text=True, check=True).stdout
-    return re.match(r"QEMU emulator version (\d+\.\d+\.\d+)(.*)", text)
+    return re.match(r"QEMU emulator version (\d+\.\d+\.\d+).*", text)
 
 
 def capture(emulator, m):
     directory = tempfile.mkdtemp()
     version = version_of(emulator)[1]
     command = [emulator] + platform(m, version) + devices(m)
-    running = []
+    running, keep = [], []
     try:
         if m.get("tpm"):
-            running.append(subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={directory}", "--ctrl",
-                                             f"type=unixio,path={directory}/tpm"], stderr=subprocess.DEVNULL))
-            await_socket(f"{directory}/tpm", running[0])
-            command += ["-chardev", f"socket,id=c,path={directory}/tpm", "-tpmdev", "emulator,id=t,chardev=c",
+            process, tpm = start_tpm(directory)
+            running.append(process)
+            keep = [tpm]
+            command += ["-chardev", f"socket,id=c,fd={tpm.fileno()}", "-tpmdev", "emulator,id=t,chardev=c",
                         "-device", "tpm-tis,tpmdev=t"]
         command += ["-qmp", f"unix:{directory}/qmp,server=on,wait=off",
                     "-chardev", f"socket,id=g,path={directory}/gdb,server=on,wait=off", "-gdb", "chardev:g"]
-        running.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-        monitor = Monitor(await_socket(f"{directory}/qmp", running[-1]))
-        gdb = Gdb(await_socket(f"{directory}/gdb", running[-1]))
+        running.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, pass_fds=[s.fileno() for s in keep]))
+        monitor = Monitor(connect(f"{directory}/qmp", running[-1]))
+        gdb = Gdb(connect(f"{directory}/gdb", running[-1]))
         program(monitor, m)
         assert version == "{major}.{minor}.{micro}".format(**monitor.version)
         text = re.sub(re.escape(directory), "DIR", " ".join(command[1:]))
@@ -241,6 +255,8 @@ def capture(emulator, m):
         for process in reversed(running):
             process.kill()
             process.wait()
+        for tpm in keep:
+            tpm.close()
         shutil.rmtree(directory)
 
 
