@@ -230,8 +230,10 @@ static void describe(struct cvm_bytes file, size_t count, size_t i, char *text, 
         return;
     }
     put_command(command, text, size);
-    for (char *p = text; *p != '\0'; p++) {
-        *p = *p < ' ' || *p > '~' ? '?' : *p; /* names come from the emulator */
+    for (char *p = text; *p != '\0'; p++) { /* names come from the emulator */
+        if (*p < ' ' || *p > '~') {
+            *p = '?';
+        }
     }
 }
 

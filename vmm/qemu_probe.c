@@ -34,7 +34,7 @@ enum {
     MAX_ARGUMENTS = 1024,
 
     BASE_TIMEOUT_MS = 20000,
-    TIMEOUT_MS_PER_CPU = 40,
+    TIMEOUT_MS_PER_CPU = 100,
 };
 
 void cvm_probed_files_free(struct cvm_probed_file *files, size_t num_files)
@@ -94,7 +94,9 @@ static void add_cpus(struct arguments *a, const struct cvm_probe *p, enum cvm_ac
     bool many = m->cpu_count > 255;
     add(a, "-accel");
     add(a, "%s%s", cvm_accelerator_word(accel),
-        accel == CVM_ACCEL_KVM && many ? ",kernel-irqchip=split" : "");
+        accel == CVM_ACCEL_TCG           ? ",thread=single" /* for CPUs that never run */
+        : accel == CVM_ACCEL_KVM && many ? ",kernel-irqchip=split"
+                                         : "");
     add(a, "-cpu");
     add(a, "%s,phys-bits=%d,vendor=GenuineIntel%s", p->cpu == NULL ? "qemu64" : p->cpu,
         wide ? 52 : 46, many && accel != CVM_ACCEL_KVM ? ",+x2apic" : "");

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Captures golden ACPI files from an emulator with its CPUs stopped.
 
-usage: capture_stopped_acpi.py EMULATOR OUT
+usage: capture_stopped_acpi.py EMULATOR OUT [--no-tpm]
 
 EMULATOR is a QEMU binary; swtpm has to be on PATH, and KVM to be there for the machines of more than
-255 CPUs. Each machine of MACHINES below is started with a plain command line: nothing of cvm has a
+255 CPUs where QEMU is older than 9.0. --no-tpm is for a build without TPMs: the machines have none
+then. Each machine of MACHINES below is started with a plain command line: nothing of cvm has a
 part in it. The registers that firmware programs are written with the monitor's `o`, memory is written
 and read through the gdb stub, and the files come through fw_cfg's DMA. OUT gets cases.json,
 NNN.tables.bin.gz and commands.txt, the format of tests/vectors/acpi.
@@ -73,12 +74,13 @@ def describe(m, version):
     return d
 
 
-def platform(m):
-    many = m["cpus"] > 255
+def platform(m, version):
+    many = m["cpus"] > 255  # needs x2APIC, which older ones have with KVM only
+    with_kvm = many and int(version.split(".")[0]) < 9
     on = lambda key: "on" if m.get(key) else "off"  # noqa: E731
     args = ["-machine", f"q35,smm={on('smm')},pic={on('pic')},hpet=off,usb=off",
-            "-accel", "kvm,kernel-irqchip=split" if many else "tcg",
-            "-cpu", "qemu64,phys-bits=46,vendor=GenuineIntel",
+            "-accel", "kvm,kernel-irqchip=split" if with_kvm else "tcg,thread=single",
+            "-cpu", "qemu64,phys-bits=46,vendor=GenuineIntel" + (",+x2apic" if many and not with_kvm else ""),
             "-smp", f"{m['cpus']},sockets=1,cores={m['cpus']},threads=1",
             "-m", f"{m['memory'] // MIB}M", "-S", "-nodefaults", "-no-user-config", "-display", "none",
             "-serial", "null"]
@@ -124,9 +126,8 @@ def devices(m):
 class Gdb:
     """The remote protocol's m and M packets. With paging off an address is a physical one."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
+    def __init__(self, connection):
+        self.socket = connection
         self.file = self.socket.makefile("rb")
 
     def ask(self, text):
@@ -153,9 +154,8 @@ class Gdb:
 class Monitor:
     """QMP on a socket, for commands of the human monitor."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
+    def __init__(self, connection):
+        self.socket = connection
         self.file = self.socket.makefile("r")
         self.version = json.loads(self.file.readline())["QMP"]["version"]["qemu"]
         self.execute("qmp_capabilities")
@@ -200,39 +200,63 @@ def read_files(monitor, gdb):
             (("loader", "etc/table-loader"), ("rsdp", "etc/acpi/rsdp"), ("tables", "etc/acpi/tables"))}
 
 
-def await_socket(path, process):
+def connect(path, process):
+    """A connection to what the process listens on, as soon as it does."""
     for _ in range(1200):
-        if os.path.exists(path):
-            return path
-        assert process.poll() is None, "it ended"
-        time.sleep(0.05)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+            return connection
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            assert process.poll() is None, "it ended"
+            time.sleep(0.05)
     raise TimeoutError(path)
+
+
+def start_tpm(directory):
+    """A TPM 2.0, and the emulator's end of its control channel."""
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={directory}", "--ctrl",
+                                f"type=unixio,clientfd={theirs.fileno()}"], pass_fds=[theirs.fileno()],
+                               stderr=subprocess.DEVNULL)
+    theirs.close()
+    return process, ours
+
+
+def version_of(emulator):
+    """Its first line, and the version in it."""
+    text = subprocess.run([emulator, "--version"], capture_output=True, text=True, check=True).stdout
+    return re.match(r"QEMU emulator version (\d+\.\d+\.\d+).*", text)
 
 
 def capture(emulator, m):
     directory = tempfile.mkdtemp()
-    command = [emulator] + platform(m) + devices(m)
-    running = []
+    version = version_of(emulator)[1]
+    command = [emulator] + platform(m, version) + devices(m)
+    running, keep = [], []
     try:
         if m.get("tpm"):
-            running.append(subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={directory}", "--ctrl",
-                                             f"type=unixio,path={directory}/tpm"], stderr=subprocess.DEVNULL))
-            await_socket(f"{directory}/tpm", running[0])
-            command += ["-chardev", f"socket,id=c,path={directory}/tpm", "-tpmdev", "emulator,id=t,chardev=c",
+            process, tpm = start_tpm(directory)
+            running.append(process)
+            keep = [tpm]
+            command += ["-chardev", f"socket,id=c,fd={tpm.fileno()}", "-tpmdev", "emulator,id=t,chardev=c",
                         "-device", "tpm-tis,tpmdev=t"]
         command += ["-qmp", f"unix:{directory}/qmp,server=on,wait=off",
                     "-chardev", f"socket,id=g,path={directory}/gdb,server=on,wait=off", "-gdb", "chardev:g"]
-        running.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-        monitor = Monitor(await_socket(f"{directory}/qmp", running[-1]))
-        gdb = Gdb(await_socket(f"{directory}/gdb", running[-1]))
+        running.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, pass_fds=[s.fileno() for s in keep]))
+        monitor = Monitor(connect(f"{directory}/qmp", running[-1]))
+        gdb = Gdb(connect(f"{directory}/gdb", running[-1]))
         program(monitor, m)
-        version = "{major}.{minor}.{micro}".format(**monitor.version)
-        text = re.sub(re.escape(directory), "DIR", " ".join(command))
+        assert version == "{major}.{minor}.{micro}".format(**monitor.version)
+        text = re.sub(re.escape(directory), "DIR", " ".join(command[1:]))
         return read_files(monitor, gdb), version, text
     finally:
         for process in reversed(running):
             process.kill()
             process.wait()
+        for tpm in keep:
+            tpm.close()
         shutil.rmtree(directory)
 
 
@@ -245,19 +269,20 @@ def signatures(tables):
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["--no-tpm"]):
         sys.exit(__doc__)
-    emulator, out = sys.argv[1:]
+    emulator, out = sys.argv[1:3]
     os.makedirs(out, exist_ok=True)
-    cases, commands = [], []
+    cases, commands = [], [f"# {version_of(emulator)[0]}\n"]
     for i, m in enumerate(MACHINES):
+        m = {**m, "tpm": m.get("tpm", False) and sys.argv[3:] == []}
         files, version, command = capture(emulator, m)
         names, used = signatures(files["tables"])
         assert not files["tables"][used:].strip(b"\0"), "something follows the tables"
         cases.append({"name": f"{i:03}", "machine": describe(m, version),
                       "sha384": {k: hashlib.sha384(files[k]).hexdigest() for k in ("tables", "rsdp", "loader")},
                       "tables_size": len(files["tables"]), "tables_used": used, "signatures": names})
-        commands.append(f"{i:03} {command}\n")
+        commands.append(f"{i:03}: {command}\n")
         with open(f"{out}/{i:03}.tables.bin.gz", "wb") as f:
             f.write(gzip.compress(files["tables"][:used], 9, mtime=0))
         print(f"{i:03}", version, " ".join(names), used, flush=True)

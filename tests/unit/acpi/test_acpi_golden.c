@@ -19,9 +19,11 @@ static const struct {
     const char *name;
     size_t cases; /* so that nobody loses one unnoticed */
 } families[] = {
-    { "qemu-7.2", 57 },   { "qemu-8.2-tdx", 57 }, { "qemu-9.1-tdx", 57 },    { "qemu-9.2", 57 },
-    { "qemu-10.0", 57 },  { "qemu-11.1", 57 },    { "qemu-7.2-shapes", 14 }, { "guest-7.2", 11 },
-    { "guest-10.0", 11 }, { "guest-11.1", 11 },
+    { "qemu-7.2", 57 },         { "qemu-8.2-tdx", 57 },     { "qemu-9.1-tdx", 57 },
+    { "qemu-9.2", 57 },         { "qemu-10.0", 57 },        { "qemu-11.1", 57 },
+    { "qemu-7.2-shapes", 14 },  { "qemu-8.2", 14 },         { "qemu-9.1", 14 },
+    { "qemu-10.0-shapes", 14 }, { "qemu-11.1-shapes", 14 }, { "guest-7.2", 11 },
+    { "guest-10.0", 11 },       { "guest-11.1", 11 },
 };
 
 static void put_json(json_object **slot)

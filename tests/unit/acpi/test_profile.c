@@ -59,8 +59,10 @@ static void test_selection(void **state)
         { UPSTREAM, { 7, 2, 49 }, { 7, 2, 0 }, false },
         { UPSTREAM, { 7, 2, 50 }, { 7, 2, 0 }, true }, /* on its way to 8.0 */
         { UPSTREAM, { 8, 0, 0 }, { 8, 0, 0 }, true },
-        { UPSTREAM, { 8, 2, 2 }, { 8, 1, 0 }, true },
-        { UPSTREAM, { 9, 1, 0 }, { 9, 1, 0 }, true },
+        { UPSTREAM, { 8, 1, 0 }, { 8, 1, 0 }, true },
+        { UPSTREAM, { 8, 2, 2 }, { 8, 1, 0 }, false },
+        { UPSTREAM, { 9, 0, 4 }, { 8, 1, 0 }, true },
+        { UPSTREAM, { 9, 1, 0 }, { 9, 1, 0 }, false },
         { UPSTREAM, { 9, 2, 1 }, { 9, 2, 0 }, false },
         { UPSTREAM, { 10, 0, 13 }, { 10, 0, 0 }, false },
         { UPSTREAM, { 10, 1, 0 }, { 10, 0, 0 }, true }, /* between two that were compared */

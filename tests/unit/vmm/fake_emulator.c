@@ -41,6 +41,21 @@ const char *fake_emulator(const struct place *p, const char *extra)
     return fake_program(p, (const char *)script.data);
 }
 
+struct cvm_machine fake_machine(enum cvm_interrupt_trigger trigger)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_machine m = {
+        .qemu = { 9, 2, 1 },
+        .interrupt_trigger = trigger,
+        .cpu_count = 2,
+        .memory_size = UINT64_C(2) << 30,
+        .pciexbar_base = CVM_PCIEXBAR_BASE,
+        .pci_window64_base = CVM_PCI_WINDOW64_BASE,
+    };
+    must(cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .nics = 1 }, &err), &err);
+    return m;
+}
+
 static void put_be(struct cvm_buf *b, uint32_t value)
 {
     cvm_put_le(b, cvm_swap32(value), 4);

@@ -4,6 +4,7 @@
 #ifndef CVM_TESTS_FAKE_EMULATOR_H
 #define CVM_TESTS_FAKE_EMULATOR_H
 
+#include "measure/include/cvm/machine.h"
 #include "tests/unit/vmm/place.h"
 
 /* Makes an executable script "emulator" and returns its path, as place_path() does. */
@@ -17,6 +18,9 @@ const char *fake_program(const struct place *p, const char *script);
  * @param extra  shell lines that come first, for each of its runs; $* is its command line.
  */
 const char *fake_emulator(const struct place *p, const char *extra);
+
+/* A small machine of that emulator's version. */
+struct cvm_machine fake_machine(enum cvm_interrupt_trigger trigger);
 
 /* Writes what the emulator saves when it is asked for ACPI files; sizes are those of the files. */
 void fake_memory(const struct place *p, const struct cvm_buf files[3]);

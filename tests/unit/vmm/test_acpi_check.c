@@ -11,21 +11,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-static struct cvm_machine small_machine(enum cvm_interrupt_trigger trigger)
-{
-    struct cvm_error err = { 0 };
-    struct cvm_machine m = {
-        .qemu = { 9, 2, 1 },
-        .interrupt_trigger = trigger,
-        .cpu_count = 2,
-        .memory_size = UINT64_C(2) << 30,
-        .pciexbar_base = CVM_PCIEXBAR_BASE,
-        .pci_window64_base = CVM_PCI_WINDOW64_BASE,
-    };
-    must(cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .nics = 1 }, &err), &err);
-    return m;
-}
-
 /* What the fake emulator hands out: the files of this machine, as it is. */
 static void hand_out(const struct place *p, const struct cvm_machine *m)
 {
@@ -64,7 +49,7 @@ static void test_words(void **state)
 
 static void test_equal(void **state)
 {
-    const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     cvm_autowarnings struct cvm_warnings w = { 0 };
     struct cvm_error err = { 0 };
     hand_out(*state, &m);
@@ -75,8 +60,8 @@ static void test_equal(void **state)
 /* A TD has edges, the emulator that is asked writes levels: that is no difference. */
 static void test_a_td_is_compared_without_its_edges(void **state)
 {
-    const struct cvm_machine level = small_machine(CVM_TRIGGER_LEVEL);
-    const struct cvm_machine edge = small_machine(CVM_TRIGGER_EDGE);
+    const struct cvm_machine level = fake_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine edge = fake_machine(CVM_TRIGGER_EDGE);
     cvm_autowarnings struct cvm_warnings w = { 0 };
     struct cvm_error err = { 0 };
     hand_out(*state, &level);
@@ -88,7 +73,7 @@ static void test_a_td_is_compared_without_its_edges(void **state)
 
 static void test_a_difference(void **state)
 {
-    const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     struct cvm_machine other = m;
     const char *emulator = fake_emulator(*state, "");
     cvm_autowarnings struct cvm_warnings w = { 0 };
@@ -117,7 +102,7 @@ static void test_no_answer(void **state)
         { "exit 1", CVM_ERR_SYSTEM, "--version: ended with status" },
         { "case $1 in -machine) exit 1;; esac", CVM_ERR_SYSTEM, "the emulator ended" },
     };
-    const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *emulator = fake_emulator(*state, cases[i].script);
         cvm_autowarnings struct cvm_warnings w = { 0 };
@@ -171,7 +156,7 @@ static int cached_setup(void **state)
 
 static void test_answers_are_kept(void **state)
 {
-    const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const struct cvm_emulator e = emulator_of(make_binary(*state, "one"));
     cvm_autoacpicache struct cvm_acpi_cache c = open_cache(*state, &e, &m);
     struct cvm_acpi_digests answer = { 0 };
@@ -191,7 +176,7 @@ static void test_answers_are_kept(void **state)
 /* Another file, another version line or another machine has another entry. */
 static void test_what_tells_entries_apart(void **state)
 {
-    const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     struct cvm_machine other = m;
     struct cvm_emulator e = emulator_of(make_binary(*state, "one"));
     cvm_autoacpicache struct cvm_acpi_cache first = open_cache(*state, &e, &m);
@@ -215,7 +200,7 @@ static void test_what_tells_entries_apart(void **state)
 /* Each fact that reaches a table is in the key: changing it changes the bytes. */
 static void test_facts(void **state)
 {
-    const struct cvm_machine base = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine base = fake_machine(CVM_TRIGGER_LEVEL);
     struct cvm_machine m[18];
     cvm_autobuf struct cvm_buf want = { 0 };
     unsigned n = 0;
@@ -262,7 +247,7 @@ static void test_corrupt_entries(void **state)
     static const char *const texts[] = {
         "", "{", "[]", "{\"format\":1}", "{\"format\":2,\"loader\":\"\"}", "\xff",
     };
-    const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const struct cvm_emulator e = emulator_of(make_binary(*state, "one"));
     cvm_autoacpicache struct cvm_acpi_cache c = open_cache(*state, &e, &m);
     struct cvm_acpi_digests answer = { 0 };
@@ -284,7 +269,7 @@ static void test_corrupt_entries(void **state)
 /* Every length of a good entry but the last is a miss. */
 static void test_entries_cut_short(void **state)
 {
-    const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const struct cvm_emulator e = emulator_of(make_binary(*state, "one"));
     cvm_autoacpicache struct cvm_acpi_cache c = open_cache(*state, &e, &m);
     const struct cvm_acpi_digests answer = { 0 };
@@ -366,7 +351,7 @@ static void test_emulator_digest_is_recalled(void **state)
 
 static void test_scripts_are_not_cached(void **state)
 {
-    const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const char *path = fake_emulator(*state, "");
     const struct cvm_emulator e = emulator_of(path);
     cvm_autoacpicache struct cvm_acpi_cache c = open_cache(*state, &e, &m);
@@ -383,7 +368,7 @@ static void test_scripts_are_not_cached(void **state)
 
 static void test_without_a_state_directory(void **state)
 {
-    const struct cvm_machine m = small_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const struct cvm_emulator e = emulator_of(make_binary(*state, "one"));
     cvm_autoacpicache struct cvm_acpi_cache c = open_cache(*state, &e, &m);
     assert_int_equal(c.dir, -1);

@@ -7,20 +7,6 @@
 #include <errno.h>
 #include <sys/wait.h>
 
-static struct cvm_machine small_machine(void)
-{
-    struct cvm_error err = { 0 };
-    struct cvm_machine m = {
-        .qemu = { 9, 2, 1 },
-        .cpu_count = 2,
-        .memory_size = UINT64_C(2) << 30,
-        .pciexbar_base = CVM_PCIEXBAR_BASE,
-        .pci_window64_base = CVM_PCI_WINDOW64_BASE,
-    };
-    must(cvm_machine_place_devices(&m, &(struct cvm_device_counts){ .nics = 1 }, &err), &err);
-    return m;
-}
-
 static struct cvm_emulator emulator_of(const char *path)
 {
     return (struct cvm_emulator){ path, { 9, 2, 1 }, "9.2.1", 1u << CVM_ACCEL_TCG };
@@ -45,7 +31,7 @@ static void write_memory(const struct place *p)
 
 static void test_files_are_read(void **state)
 {
-    const struct cvm_machine m = small_machine();
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     cvm_autoprobedacpi struct cvm_probed_acpi probed = CVM_PROBED_ACPI_NONE;
     struct cvm_error err = { 0 };
     write_memory(*state);
@@ -61,7 +47,7 @@ static void test_files_are_read(void **state)
 static void test_options_of_the_caller(void **state)
 {
     static const char *const options[] = { "-smbios", "type=1,product=x", NULL };
-    const struct cvm_machine m = small_machine();
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const struct cvm_emulator e = emulator_of(fake_emulator(*state, ""));
     const struct cvm_probe probe = { &e, &m, "max", options, 20000 };
     struct cvm_probed_file file = { .name = "etc/acpi/tables" };
@@ -104,7 +90,7 @@ static void test_emulators_that_fail(void **state)
         { "printf '{\"QMP\": {}}\\n'; while read -r x; do printf '{\"return\": \"\"}\\n'; done",
           20000, "open '/tmp/cvm-" },
     };
-    const struct cvm_machine m = small_machine();
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const struct place *p = *state;
     setenv("TMPDIR", p->path, 1);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -133,7 +119,7 @@ static void test_memory_that_is_wrong(void **state)
         { "memory-3", "rs", "'etc/acpi/rsdp': the emulator wrote 2 bytes of 4" },
         { "memory-4", "", "'etc/acpi/tables': the emulator wrote 0 bytes of 6" },
     };
-    const struct cvm_machine m = small_machine();
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const char *path = fake_emulator(*state, "");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cvm_autoprobedacpi struct cvm_probed_acpi probed = CVM_PROBED_ACPI_NONE;
@@ -156,7 +142,7 @@ static void test_memory_that_is_wrong(void **state)
 
 static void test_machines_that_cannot_be_asked_for(void **state)
 {
-    struct cvm_machine m = small_machine();
+    struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const struct cvm_emulator e = emulator_of("/absent");
     cvm_autoprobedacpi struct cvm_probed_acpi probed = CVM_PROBED_ACPI_NONE;
     struct cvm_error err = { 0 };
@@ -166,7 +152,7 @@ static void test_machines_that_cannot_be_asked_for(void **state)
     m.memory_size = 1 << 20;
     assert_false(cvm_acpi_probe(&e, &m, 0, &probed, &err));
     assert_error(&err, CVM_ERR_UNSUPPORTED, "memory_size 1048576: a machine of less than 2097152");
-    m = small_machine();
+    m = fake_machine(CVM_TRIGGER_LEVEL);
     m.tpm = true;
     err = (struct cvm_error){ 0 };
     setenv("PATH", "/absent", 1);
@@ -174,7 +160,7 @@ static void test_machines_that_cannot_be_asked_for(void **state)
     setenv("PATH", kept, 1);
     assert_false(ok);
     assert_error(&err, CVM_ERR_UNSUPPORTED, "there is no program 'swtpm'");
-    m = small_machine();
+    m = fake_machine(CVM_TRIGGER_LEVEL);
     err = (struct cvm_error){ 0 };
     assert_false(cvm_acpi_probe(&e, &m, 0, &probed, &err));
     assert_error(&err, CVM_ERR_SYSTEM, "emulator '/absent': run '/absent'");
