@@ -124,7 +124,9 @@ static bool run(int dir_fd, const char *const *argv, struct cvm_error *err)
         return true;
     }
     for (char *p = text; *p != '\0'; p++) {
-        *p = *p < ' ' || *p > '~' ? ' ' : *p;
+        if (*p < ' ' || *p > '~') {
+            *p = ' ';
+        }
     }
     return cvm_context(err, "'%s' said '%s'", argv[0], text);
 }
@@ -154,7 +156,7 @@ static bool fill_image(int dir_fd, const struct files *files, struct cvm_error *
     cvm_autofree char *mkfs = NULL;
     cvm_autofree char *mcopy = NULL;
     cvm_autoclose int fd = -1;
-    uint64_t size;
+    uint64_t size = 0;
     if (!find_programs(&mkfs, &mcopy, err) || !choose_size(files->clusters, &size, err) ||
         !create_image(dir_fd, size, &fd, err) || !make_file_system(dir_fd, mkfs, err) ||
         !copy_files(dir_fd, mcopy, files, err)) {
