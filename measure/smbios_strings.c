@@ -16,6 +16,9 @@ enum {
     FFS_HEADER_SIZE = 24,
     FFS_TYPE = 18, /* offset in the header */
     FFS_TYPE_DRIVER = 7,
+    SECTION_HEADER_SIZE = 4,
+    SECTION_PE32 = 0x10,
+    SECTION_TE = 0x12,
     SHORTEST = 3, /* the driver takes its fallback for anything shorter */
     MAX_FOUND = 3,
 };
@@ -58,8 +61,7 @@ static void add(struct search *s, struct text *text, size_t length)
         s->has_fallback_date = true;
         return;
     }
-    if (strcmp(text->characters, FALLBACK_TEXT) == 0 ||
-        strcmp(text->characters, DRIVER_NAME) == 0) {
+    if (strcmp(text->characters, FALLBACK_TEXT) == 0) {
         return;
     }
     if (s->num_texts == MAX_FOUND) {
@@ -70,18 +72,18 @@ static void add(struct search *s, struct text *text, size_t length)
 }
 
 /*
- * Constants are aligned to two bytes at least, so the driver is read as 16-bit units: a string is
+ * Constants are aligned to two bytes at least, so the image is read as 16-bit units: a string is
  * a run of printable ones before a 0. In front of a constant a compiler may have filled up with
  * the instruction 0f 1f 40 00, whose second half is no '@'.
  */
-static void search_driver(struct search *s, struct cvm_reader *driver)
+static void search_image(struct search *s, struct cvm_reader *image)
 {
     enum { FILLER = 0x1f0f };
     struct text text = { 0 };
     size_t length = 0;
     uint16_t last = 0;
-    while (cvm_reader_left(driver) >= 2) {
-        uint16_t c = cvm_read_u16le(driver);
+    while (cvm_reader_left(image) >= 2) {
+        uint16_t c = cvm_read_u16le(image);
         if (is_printable(c) && !(c == '@' && last == FILLER)) {
             text.characters[length < sizeof text.characters ? length : 0] = (char)c;
             length++;
@@ -128,6 +130,36 @@ static bool assign(const struct search *s, struct cvm_smbios_firmware *out, stru
     return true;
 }
 
+static uint32_t read_u24le(struct cvm_reader *r)
+{
+    uint32_t low = cvm_read_u16le(r);
+    return low | (uint32_t)cvm_read_u8(r) << 16;
+}
+
+/* A file is a row of sections, each at a multiple of 4 bytes; the image is one of them. */
+static bool search_driver(struct search *s, struct cvm_reader *driver, struct cvm_error *err)
+{
+    while (cvm_reader_left(driver) >= SECTION_HEADER_SIZE) {
+        uint32_t size = read_u24le(driver);
+        uint8_t type = cvm_read_u8(driver);
+        if (size < SECTION_HEADER_SIZE) {
+            return cvm_fail(err, CVM_ERR_MALFORMED,
+                            "driver " DRIVER_NAME ": a section of %u bytes at offset 0x%zx", size,
+                            driver->base + driver->pos - SECTION_HEADER_SIZE);
+        }
+        struct cvm_reader section = cvm_read_sub(driver, size - SECTION_HEADER_SIZE);
+        if (!cvm_reader_ok(driver, "driver " DRIVER_NAME, err)) {
+            return false;
+        }
+        if (type == SECTION_PE32 || type == SECTION_TE) {
+            search_image(s, &section);
+        }
+        size_t padding = -size % 4;
+        cvm_read_skip(driver, padding < cvm_reader_left(driver) ? padding : 0);
+    }
+    return cvm_reader_ok(driver, "driver " DRIVER_NAME, err);
+}
+
 /*
  * Whether a driver's file starts here, and what it contains. Its name may stand elsewhere too, in
  * a list of files.
@@ -137,8 +169,7 @@ static bool read_driver(struct cvm_reader file, struct cvm_reader *contents)
     cvm_read_skip(&file, FFS_TYPE);
     uint8_t type = cvm_read_u8(&file);
     cvm_read_skip(&file, 1); /* attributes */
-    uint32_t size = cvm_read_u16le(&file);
-    size |= (uint32_t)cvm_read_u8(&file) << 16;
+    uint32_t size = read_u24le(&file);
     cvm_read_skip(&file, 1); /* state */
     *contents = cvm_read_sub(&file, size < FFS_HEADER_SIZE ? 0 : size - FFS_HEADER_SIZE);
     return type == FFS_TYPE_DRIVER;
@@ -160,8 +191,7 @@ bool cvm_smbios_find_strings(struct cvm_bytes volume, struct cvm_smbios_firmware
         struct cvm_reader driver;
         if (read_driver(r, &driver)) {
             struct search search = { 0 };
-            search_driver(&search, &driver);
-            return cvm_reader_ok(&driver, "driver " DRIVER_NAME, err) && assign(&search, out, err);
+            return search_driver(&search, &driver, err) && assign(&search, out, err);
         }
         cvm_read_skip(&r, 1);
     }

@@ -13,6 +13,7 @@
 struct volume {
     struct cvm_buf bytes;
     size_t start, end; /* of the file */
+    size_t image;      /* where that section starts */
 };
 
 static void put_string(struct cvm_buf *b, const char *text)
@@ -32,11 +33,21 @@ static void begin(struct volume *v)
     cvm_put_u8(&v->bytes, 0);
     cvm_put_le(&v->bytes, 0, 3); /* size: see finish() */
     cvm_put_u8(&v->bytes, 0xf8);
+    cvm_put_le(&v->bytes, 7, 3); /* a section in front of the image, and its padding */
+    cvm_put_u8(&v->bytes, 0x13);
+    cvm_put_zeros(&v->bytes, 4);
+    v->image = v->bytes.len;
+    cvm_put_le(&v->bytes, 0, 3); /* size: see finish() */
+    cvm_put_u8(&v->bytes, 0x10);
     put_string(&v->bytes, "no"); /* too short to be one */
 }
 
 static void finish(struct volume *v)
 {
+    cvm_buf_patch_le(&v->bytes, v->image, v->bytes.len - v->image, 3);
+    cvm_put_padding(&v->bytes, 4);
+    cvm_put_le(&v->bytes, 4 + 2 * sizeof "SmbiosPlatformDxe", 3);
+    cvm_put_u8(&v->bytes, 0x15); /* user interface: no part of the image */
     put_string(&v->bytes, "SmbiosPlatformDxe");
     v->end = v->bytes.len;
     cvm_buf_patch_le(&v->bytes, v->start + 20, v->end - v->start, 3);
@@ -156,6 +167,22 @@ static void test_no_driver(void **state)
     assert_error(&err, CVM_ERR_UNSUPPORTED, "no driver SmbiosPlatformDxe");
 }
 
+static void test_damaged_sections(void **state)
+{
+    struct cvm_error err = { 0 };
+    struct cvm_smbios_firmware found;
+    CVM_CLEANUP(free_volume)
+    struct volume v = { 0 };
+    (void)state;
+    make(&v, STRINGS("02/02/2022", "EDK II"));
+    cvm_buf_patch_le(&v.bytes, v.image, 3, 3);
+    assert_false(find(&v, &found, &err));
+    assert_error(&err, CVM_ERR_MALFORMED, "a section of 3 bytes at offset");
+    cvm_buf_patch_le(&v.bytes, v.image, v.end - v.image + 1, 3);
+    assert_false(find(&v, &found, &err));
+    assert_error(&err, CVM_ERR_MALFORMED, "driver SmbiosPlatformDxe: needs");
+}
+
 /* Cut at every length: never found, and a driver that begins but does not end is damaged. */
 static void test_short_input(void **state)
 {
@@ -179,8 +206,11 @@ static void test_short_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_found),       cmocka_unit_test(test_filler),
-        cmocka_unit_test(test_not_found),   cmocka_unit_test(test_no_driver),
+        cmocka_unit_test(test_found),
+        cmocka_unit_test(test_filler),
+        cmocka_unit_test(test_not_found),
+        cmocka_unit_test(test_no_driver),
+        cmocka_unit_test(test_damaged_sections),
         cmocka_unit_test(test_short_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
