@@ -60,11 +60,14 @@ check_command() { # command
         fail "cvm $1: there is no $page"
         return
     fi
+    local text commands
+    text=$(page_text "$page") # whole, since a reader that stops early fails its writer
     while read -r option; do
-        page_text "$page" | grep -qE -- "(^|[^a-z0-9-])$option([^a-z0-9-]|\$)" ||
+        grep -qE -- "(^|[^a-z0-9-])$option([^a-z0-9-]|\$)" <<<"$text" ||
             fail "cvm $1: $option is not in $page"
     done < <(help_of "$1" | table_options)
-    page_text cvm.1 | sed -n '/^.SH COMMANDS/,/^.SH OPTIONS/p' | grep -qwF -- "$1" ||
+    commands=$(page_text cvm.1 | sed -n '/^.SH COMMANDS/,/^.SH OPTIONS/p')
+    grep -qwF -- "$1" <<<"$commands" ||
         fail "cvm $1 is not in cvm.1"
 }
 
