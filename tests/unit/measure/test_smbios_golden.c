@@ -1,12 +1,9 @@
 /*
  * Every machine of vectors/smbios, byte for byte as an unmodified QEMU served it.
  */
-#include "tests/support/check.h"
+#include "tests/support/cases.h"
 
 #include "measure/include/cvm/smbios.h"
-
-#include <json-c/json.h>
-#include <stdio.h>
 
 static const struct {
     const char *name;
@@ -19,26 +16,6 @@ static const struct {
     { "type-10.1", { 10, 1, 0 }, 10 }, { "type-10.2", { 10, 2, 0 }, 10 },
     { "qemu-11.1", { 11, 1, 2 }, 88 },
 };
-
-static void put_json(json_object **slot)
-{
-    json_object_put(*slot);
-}
-
-/* A member that has to exist with this type. */
-static json_object *get(json_object *o, const char *key, json_type type)
-{
-    json_object *value = NULL;
-    if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, type)) {
-        fail_msg("cases.json: no %s '%s'", json_type_to_name(type), key);
-    }
-    return value;
-}
-
-static uint64_t get_number(json_object *o, const char *key)
-{
-    return json_object_get_uint64(get(o, key, json_type_int));
-}
 
 static void fill_smbios(json_object *settings, struct cvm_smbios *out)
 {
@@ -141,7 +118,7 @@ static void check_case(const char *family, struct cvm_qemu_version version, json
 {
     char label[96];
     char path[128];
-    const char *name = json_object_get_string(get(c, "name", json_type_string));
+    const char *name = get_text(c, "name");
     struct cvm_machine machine = machine_of(c, version);
     snprintf(label, sizeof label, "%s/%s", family, name);
     snprintf(path, sizeof path, "smbios/%s.bin.gz", label);
@@ -155,14 +132,8 @@ static void check_case(const char *family, struct cvm_qemu_version version, json
 
 static void check_family(size_t index)
 {
-    char path[64];
     const char *family = families[index].name;
-    snprintf(path, sizeof path, "smbios/%s/cases.json", family);
-    cvm_autobuf struct cvm_buf text = load_vector(path);
-    cvm_put_u8(&text, 0);
-    CVM_CLEANUP(put_json)
-    json_object *cases = json_tokener_parse((const char *)text.data);
-    assert_true(json_object_is_type(cases, json_type_array));
+    autocases json_object *cases = load_cases("smbios", family);
     assert_int_equal(json_object_array_length(cases), families[index].num_cases);
     for (size_t i = 0; i < families[index].num_cases; i++) {
         check_case(family, families[index].version, json_object_array_get_idx(cases, i));
