@@ -375,6 +375,19 @@ static bool same_bars(const struct cvm_port_bars *a, const struct cvm_port_bars 
     return a->known == b->known && a->count == b->count;
 }
 
+static bool same_fact(struct cvm_opt_u32 a, struct cvm_opt_u32 b)
+{
+    return a.set == b.set && (!a.set || a.value == b.value);
+}
+
+static bool same_firmware_strings(const struct cvm_smbios_firmware *a,
+                                  const struct cvm_smbios_firmware *b)
+{
+    return strncmp(a->vendor, b->vendor, sizeof a->vendor) == 0 &&
+           strncmp(a->version, b->version, sizeof a->version) == 0 &&
+           strncmp(a->date, b->date, sizeof a->date) == 0;
+}
+
 bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
 {
     return cvm_qemu_version_compare(a->qemu, b->qemu) == 0 &&
@@ -386,7 +399,9 @@ bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
            same_bars(&a->gpu_bars, &b->gpu_bars) &&
            same_bars(&a->nvswitch_bars, &b->nvswitch_bars) && same_smbios(&a->smbios, &b->smbios) &&
            a->page_add_order == b->page_add_order && a->kernel_header == b->kernel_header &&
-           a->layout == b->layout;
+           a->layout == b->layout && same_fact(a->cpu_signature, b->cpu_signature) &&
+           same_fact(a->cpu_features_edx, b->cpu_features_edx) &&
+           same_firmware_strings(&a->firmware_strings, &b->firmware_strings);
 }
 
 uint64_t cvm_machine_ram_below_4g(const struct cvm_machine *machine)

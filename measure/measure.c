@@ -38,7 +38,8 @@ static bool expect(const struct cvm_machine *machine, const struct parts *parts,
         .cfv = &parts->cfv,
         .cfv_source = parts->cfv_source,
     };
-    if (!rtmr0_put_events(&in, &e.events, &e.acpi_extrapolated, err) ||
+    struct rtmr0_extrapolated extrapolated;
+    if (!rtmr0_put_events(&in, &e.events, &extrapolated, err) ||
         !rtmr1_put_events(&parts->kernel, parts->source, &e.events, err)) {
         return false;
     }
@@ -52,6 +53,8 @@ static bool expect(const struct cvm_machine *machine, const struct parts *parts,
     if (!hash_empty_cfv(&empty, err)) {
         return false;
     }
+    e.acpi_extrapolated = extrapolated.acpi;
+    e.smbios_extrapolated = extrapolated.smbios;
     e.unknown_variables = memcmp(&empty, &parts->cfv, sizeof empty) != 0;
     *out = e;
     return true;

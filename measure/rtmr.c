@@ -4,23 +4,29 @@
 #include "measure/base/hex.h"
 #include "measure/efi.h"
 #include "measure/include/cvm/acpi.h"
+#include "measure/include/cvm/smbios.h"
 #include "measure/td_hob.h"
 
 /* What QEMU serves as fw_cfg file bootorder for direct kernel boot, with its NUL. */
 #define BOOTORDER "/rom@genroms/linuxboot_dma.bin"
 
 /*
- * The SMBIOS event of a 2 GiB guest, as captured by the deployed verifiers of dstack 0.5.11.
- * It depends on host CPU and machine type as well, so it only stands in where that is said.
+ * The SMBIOS event of a 2 GiB guest, as captured by the deployed verifiers of dstack 0.5.11: QEMU
+ * 8.2, CPU signature 0x000c06f2, manufacturer and product "dstack". It stands in where the CPU is
+ * not known, and only for that memory.
  */
 #define CAPTURED_SMBIOS_MEMORY (UINT64_C(2) << 30)
 #define CAPTURED_SMBIOS                                                                            \
     "fb66919801f1dfc9c4c273b6a739380790cb0fd3cb706a42f6ac050510ebc8618e7fba53a1564522f5c6f0dc9e1f41a6"
 
+/* What builds say that set no strings of their own. */
+static const struct cvm_smbios_firmware upstream_strings = { "EDK II", "unknown", "02/02/2022" };
+
 /* The work of one call. */
 struct rtmr0 {
     const struct rtmr0_input *in;
     struct cvm_acpi acpi;
+    bool smbios_extrapolated;
     uint32_t next_boot_option;
 };
 
@@ -111,20 +117,53 @@ static bool put_acpi(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *
     return cvm_sha384(file->data, file->size, &out->digest, err);
 }
 
-static bool put_smbios(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
-                       struct cvm_error *err)
+/* Whether the captured guest's type 1 can be this machine's: nothing said, or what that one had. */
+static bool fits_capture(const struct cvm_smbios *s)
 {
-    (void)kind;
-    unsigned long long memory = r->in->machine->memory_size;
-    if (memory != CAPTURED_SMBIOS_MEMORY) {
+    const char *const said[] = { s->manufacturer, s->product };
+    const char *const unsaid[] = { s->version, s->serial, s->sku, s->family };
+    bool fits = true;
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        fits &= said[i][0] == '\0' || strcmp(said[i], "dstack") == 0;
+    }
+    for (size_t i = 0; i < sizeof unsaid / sizeof unsaid[0]; i++) {
+        fits &= unsaid[i][0] == '\0';
+    }
+    return fits;
+}
+
+static bool take_captured_smbios(const struct cvm_machine *m, struct result *out,
+                                 struct cvm_error *err)
+{
+    if (m->memory_size != CAPTURED_SMBIOS_MEMORY || !fits_capture(&m->smbios)) {
         return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                        "event smbios of RTMR0 is known for 2 GiB of memory only, and this machine "
-                        "has %llu bytes",
-                        memory);
+                        "event smbios of RTMR0 depends on the guest's CPU, and cpu_signature or "
+                        "cpu_features_edx is not known; a capture is at hand for 2 GiB of memory "
+                        "and QEMU's or dstack's type 1 strings only");
     }
     out->source = CVM_DIGEST_CAPTURED;
     return cvm_hex_decode(CAPTURED_SMBIOS, sizeof CAPTURED_SMBIOS - 1, out->digest.bytes,
                           sizeof out->digest.bytes, err);
+}
+
+static bool put_smbios(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                       struct cvm_error *err)
+{
+    const struct cvm_machine *m = r->in->machine;
+    CVM_CLEANUP(cvm_smbios_tables_free)
+    struct cvm_smbios_tables tables = { 0 };
+    (void)kind;
+    if (!m->cpu_signature.set || !m->cpu_features_edx.set) {
+        return take_captured_smbios(m, out, err);
+    }
+    bool known = m->firmware_strings.vendor[0] != '\0';
+    out->source = known ? CVM_DIGEST_COMPUTED : CVM_DIGEST_WELL_KNOWN;
+    if (!cvm_smbios_build(m, &tables, err)) {
+        return cvm_context(err, "event smbios of RTMR0");
+    }
+    r->smbios_extrapolated = tables.extrapolated;
+    return cvm_smbios_digest((struct cvm_bytes){ tables.data, tables.size },
+                             known ? &m->firmware_strings : &upstream_strings, &out->digest, err);
 }
 
 static bool put_boot_order(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
@@ -221,7 +260,7 @@ static bool exists(const struct cvm_machine *machine, enum cvm_layout_kind kind)
 }
 
 bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
-                      bool *acpi_extrapolated, struct cvm_error *err)
+                      struct rtmr0_extrapolated *extrapolated, struct cvm_error *err)
 {
     const struct cvm_layout *layout = in->machine->layout;
     if (!cvm_machine_check(in->machine, err) || !check_layout(layout, err)) {
@@ -244,7 +283,10 @@ bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
         }
         append(list, 0, name, &result.digest, result.source);
     }
-    *acpi_extrapolated = r.acpi.extrapolated;
+    *extrapolated = (struct rtmr0_extrapolated){
+        .acpi = r.acpi.extrapolated,
+        .smbios = r.smbios_extrapolated,
+    };
     return true;
 }
 

@@ -14,9 +14,15 @@ struct rtmr0_input {
     enum cvm_digest_source cfv_source;
 };
 
+/* Whether files were built for a QEMU that no binary of was ever compared with. */
+struct rtmr0_extrapolated {
+    bool acpi, smbios;
+};
+
 /* Appends the events of the machine's layout, in its order. */
 CVM_MUST_CHECK bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
-                                     bool *acpi_extrapolated, struct cvm_error *err);
+                                     struct rtmr0_extrapolated *extrapolated,
+                                     struct cvm_error *err);
 
 /* Appends the kernel's event and the four fixed ones that follow it. */
 CVM_MUST_CHECK bool rtmr1_put_events(const struct cvm_sha384 *kernel, enum cvm_digest_source source,

@@ -19,6 +19,7 @@ struct cvm_qemu_overrides {
     struct cvm_opt_bool pic, smm, hotplug_off;
     struct cvm_opt_bool qemu_single_pass_add_pages; /* wire meaning: true means two passes */
     struct cvm_opt_u64 pci_hole64_size, pciexbar_base, pci_window64_base;
+    struct cvm_opt_u64 cpu_signature, cpu_features_edx; /* instead of what the host's CPU says */
     const char *host_share_mode;
 };
 
@@ -36,6 +37,10 @@ struct cvm_qemu_overrides {
           (base) + offsetof(struct cvm_qemu_overrides, pciexbar_base) },                           \
         { "pci_window64_base", CVM_JSON_NUMBER,                                                    \
           (base) + offsetof(struct cvm_qemu_overrides, pci_window64_base) },                       \
+        { "cpu_signature", CVM_JSON_NUMBER,                                                        \
+          (base) + offsetof(struct cvm_qemu_overrides, cpu_signature), .max = UINT32_MAX },        \
+        { "cpu_features_edx", CVM_JSON_NUMBER,                                                     \
+          (base) + offsetof(struct cvm_qemu_overrides, cpu_features_edx), .max = UINT32_MAX },     \
     {                                                                                              \
         "host_share_mode", CVM_JSON_STRING,                                                        \
             (base) + offsetof(struct cvm_qemu_overrides, host_share_mode), .max = 16               \

@@ -3,6 +3,8 @@
 #include "measure/base/base64.h"
 #include "measure/base/hash.h"
 #include "measure/base/hex.h"
+#include "measure/include/cvm/layout.h"
+#include "vmm/host_cpu.h"
 #include "vmm/log.h"
 #include "vmm/measure_bundle.h"
 
@@ -220,10 +222,28 @@ static bool declare(struct cvm_launch_plan *plan, struct cvm_error *err)
         .pciexbar_base = either_u64(mine->pciexbar_base, hosts->pciexbar_base),
         .pci_window64_base = either_u64(mine->pci_window64_base, hosts->pci_window64_base),
         .smbios = cvm_smbios_either(&r->smbios, &plan->host->smbios),
+        .cpu_signature = either_u64(mine->cpu_signature, hosts->cpu_signature),
+        .cpu_features_edx = either_u64(mine->cpu_features_edx, hosts->cpu_features_edx),
         /* Only TDX trees of QEMU declare edges, and they do so for TDs alone. */
         .interrupt_trigger = r->no_tee.value ? "level" : NULL,
     };
     return choose_attestation(plan, err);
+}
+
+/* Firmware that measures SMBIOS depends on the CPU, which is the host's but under emulation. */
+static void complete_cpu(struct cvm_launch_plan *plan)
+{
+    const struct cvm_layout *layout = plan->machine.layout;
+    bool emulated = plan->request->no_tee.value && strcmp(plan->host->accelerator, "kvm") != 0;
+    bool measured = false;
+    uint32_t eax;
+    uint32_t edx;
+    for (uint32_t i = 0; i < layout->num_events; i++) {
+        measured |= layout->events[i] == CVM_LAYOUT_SMBIOS;
+    }
+    if (measured && !emulated && cvm_host_cpu_read(&eax, &edx)) {
+        cvm_host_cpu_fill(eax, edx, !plan->request->no_tee.value, &plan->machine, &plan->warnings);
+    }
 }
 
 static bool fill(struct cvm_launch_plan *plan, struct cvm_error *err)
@@ -238,6 +258,7 @@ static bool fill(struct cvm_launch_plan *plan, struct cvm_error *err)
                                    &plan->warnings, err)) {
         return false;
     }
+    complete_cpu(plan);
     plan->resolution.qemu_version_source = "emulator";
     cvm_placement_warn(&plan->placement, &plan->machine, &plan->warnings);
     return true;

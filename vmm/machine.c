@@ -1,5 +1,7 @@
 #include "vmm/machine.h"
 
+#include "measure/include/cvm/smbios.h"
+
 #include <string.h>
 
 /* --- words --- */
@@ -273,6 +275,31 @@ static bool check_required(const struct cvm_vm_config *config, struct cvm_error 
     return true;
 }
 
+/* CPUID leaf 1 of the guest's CPU, where it is said; bit 28 of EDX as QEMU sets it. */
+static bool fill_cpu(const struct cvm_vm_config *config, struct cvm_machine *m,
+                     struct cvm_error *err)
+{
+    const struct {
+        const char *key;
+        struct cvm_opt_u64 said;
+        struct cvm_opt_u32 *target;
+    } facts[] = {
+        { "cpu_signature", config->cpu_signature, &m->cpu_signature },
+        { "cpu_features_edx", config->cpu_features_edx, &m->cpu_features_edx },
+    };
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        if (facts[i].said.value > UINT32_MAX) {
+            return cvm_fail(err, CVM_ERR_MALFORMED, "%s %llu has more than 32 bits", facts[i].key,
+                            (unsigned long long)facts[i].said.value);
+        }
+        if (facts[i].said.set) {
+            *facts[i].target = (struct cvm_opt_u32){ true, (uint32_t)facts[i].said.value };
+        }
+    }
+    m->cpu_features_edx.value = cvm_smbios_features_edx(m);
+    return true;
+}
+
 bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_machine *out,
                                struct cvm_error *err)
 {
@@ -293,7 +320,8 @@ bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_ma
         !cvm_qemu_version_parse(config->qemu_version, &m.qemu, err) ||
         !place_devices(config, &m, err) ||
         !fill_bars("gpu_bars", config->gpu_bars, &m.gpu_bars, err) ||
-        !fill_bars("nvswitch_bars", config->nvswitch_bars, &m.nvswitch_bars, err)) {
+        !fill_bars("nvswitch_bars", config->nvswitch_bars, &m.nvswitch_bars, err) ||
+        !fill_cpu(config, &m, err)) {
         return false;
     }
     cvm_smbios_fill(&config->smbios, &m.smbios);

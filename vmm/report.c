@@ -114,12 +114,38 @@ void cvm_report_print(const struct cvm_report *r, struct cvm_buf *out)
     }
 }
 
-static void warn_acpi(const struct cvm_machine *machine, struct cvm_warnings *warnings)
+static void warn_extrapolated(const struct cvm_machine *machine, const char *what,
+                              struct cvm_warnings *warnings)
 {
     cvm_warn(warnings,
-             "no QEMU %u.%u was ever compared: its ACPI tables are extrapolated from the nearest "
+             "no QEMU %u.%u was ever compared: its %s tables are extrapolated from the nearest "
              "version that was",
-             machine->qemu.major, machine->qemu.minor);
+             machine->qemu.major, machine->qemu.minor, what);
+}
+
+/* What is known of others, not of this firmware or host. */
+static void warn_event(const struct cvm_event *event, struct cvm_warnings *warnings)
+{
+    bool is_smbios = strcmp(event->name, "smbios") == 0;
+    if (event->source == CVM_DIGEST_CAPTURED) {
+        cvm_warn(warnings,
+                 "event %s of rtmr%u is a capture from another host (a 2 GiB guest of the dstack "
+                 "0.5.11 verifiers: QEMU 8.2, CPU signature 0x000c06f2, manufacturer and product "
+                 "'dstack'), not computed: it differs with CPU and machine type",
+                 event->name, event->rtmr);
+    }
+    if (event->source == CVM_DIGEST_WELL_KNOWN && is_smbios) {
+        cvm_warn(warnings,
+                 "event %s of rtmr%u is that of an upstream build of the firmware ('EDK II', "
+                 "'unknown', '02/02/2022'), since this one's own SMBIOS strings are not known",
+                 event->name, event->rtmr);
+    }
+    if (event->source == CVM_DIGEST_WELL_KNOWN && !is_smbios) {
+        cvm_warn(warnings,
+                 "event %s of rtmr%u is that of an empty variable store, since a compact "
+                 "measurement does not say: wrong for firmware with enrolled keys",
+                 event->name, event->rtmr);
+    }
 }
 
 static void warn_bars(const struct cvm_machine *machine, struct cvm_warnings *warnings)
@@ -138,7 +164,10 @@ void cvm_report_warn(const struct cvm_expectation *expectation, const struct cvm
                      struct cvm_warnings *warnings)
 {
     if (expectation->acpi_extrapolated) {
-        warn_acpi(machine, warnings);
+        warn_extrapolated(machine, "ACPI", warnings);
+    }
+    if (expectation->smbios_extrapolated) {
+        warn_extrapolated(machine, "SMBIOS", warnings);
     }
     warn_bars(machine, warnings);
     if (expectation->unknown_variables) {
@@ -148,18 +177,7 @@ void cvm_report_warn(const struct cvm_expectation *expectation, const struct cvm
     }
     for (uint32_t i = 0; i < expectation->events.num_events; i++) {
         const struct cvm_event *event = &expectation->events.events[i];
-        if (event->source == CVM_DIGEST_CAPTURED) {
-            cvm_warn(warnings,
-                     "event %s of rtmr%u is a capture from another host (a 2 GiB guest of the "
-                     "dstack 0.5.11 verifiers), not computed: it differs with CPU and machine type",
-                     event->name, event->rtmr);
-        }
-        if (event->source == CVM_DIGEST_WELL_KNOWN) {
-            cvm_warn(warnings,
-                     "event %s of rtmr%u is that of an empty variable store, since a compact "
-                     "measurement does not say: wrong for firmware with enrolled keys",
-                     event->name, event->rtmr);
-        }
+        warn_event(event, warnings);
         if (event->source == CVM_DIGEST_DECLARED && strcmp(event->name, "kernel") == 0 &&
             machine->kernel_header == CVM_KERNEL_AS_IS) {
             cvm_warn(warnings,

@@ -246,6 +246,12 @@ static void put_exceptions(const struct cvm_machine *m, const struct cvm_vm_conf
     if (config->rootfs_device != NULL && strcmp(config->rootfs_device, "virtio-blk") != 0) {
         cvm_json_put_string(b, "rootfs_device", config->rootfs_device);
     }
+    if (m->cpu_signature.set) {
+        cvm_json_put_u64(b, "cpu_signature", m->cpu_signature.value);
+    }
+    if (m->cpu_features_edx.set) {
+        cvm_json_put_u64(b, "cpu_features_edx", m->cpu_features_edx.value);
+    }
     if (config->kernel_header != NULL) {
         cvm_json_put_string(b, "kernel_header", cvm_kernel_header_word(m->kernel_header));
     }

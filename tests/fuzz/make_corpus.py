@@ -167,8 +167,66 @@ def compact_samples():
     }
 
 
+def structure(kind, body, *strings):
+    tail = b"".join(s + b"\0" for s in strings) + b"\0"
+    return struct.pack("<BBH", kind, 4 + len(body), kind << 8) + body + (tail if strings else b"\0\0")
+
+
+def smbios_samples():
+    end = structure(127, b"")
+    system = structure(1, b"\1\2\0\3" + bytes(16) + b"\6\0\0", b"QEMU", b"PC", b"serial")
+    processor = structure(4, b"\1" + bytes(0x2B), b"CPU 0")
+    return {
+        "valid": system + processor + structure(32, bytes(7)) + end,
+        "valid-every-filter": b"".join(structure(k, bytes(range(1, 60)), b"a", b"b")
+                                       for k in (1, 2, 3, 4, 11, 15, 17, 18, 22, 23, 27, 31, 33, 39,
+                                                 128, 255)) + end,
+        "empty": b"",
+        "end-alone": end,
+        "no-end": system,
+        "trailing": system + end + b"\0",
+        "truncated-in-the-strings": system[:-2],
+        "truncated-in-the-header": system + end[:2],
+        "length-3": patched(system, 1, "B", 3) + end,
+        "length-255": patched(system, 1, "B", 255) + end,
+        "string-number-255": patched(system, 7, "B", 255) + end,
+        "one-nul": system[:-1] + end,
+    }
+
+
+def smbios_volume(strings, kind=7, section=0x10, size=None):
+    image = b"".join(s.encode("utf-16-le") + b"\0\0" for s in strings)
+    body = struct.pack("<I", (4 + len(image)) | section << 24) + image
+    size = 24 + len(body) if size is None else size
+    header = guid("4110465d-5ff3-4f4b-b580-24ed0d06747a") + struct.pack("<HBBI", 0, kind, 0, size)
+    return bytes(64) + header + body + b"behind"
+
+
+def smbios_strings_samples():
+    good = ["unknown", "02/02/2022", "09/26/2026", "2026.08", "Vendor"]
+    return {
+        "valid": smbios_volume(good),
+        "valid-upstream": smbios_volume(["02/02/2022", "EDK II"]),
+        "valid-te": smbios_volume(good, section=0x12),
+        "empty": b"",
+        "no-image": smbios_volume(good, section=0x15),
+        "other-type": smbios_volume(good, kind=2),
+        "size-0": smbios_volume(good, size=0),
+        "size-23": smbios_volume(good, size=23),
+        "size-past-the-end": smbios_volume(good, size=0xFFFFFF),
+        "truncated": smbios_volume(good)[:100],
+        "section-0": patched(smbios_volume(good), 88, "HB", 0, 0),
+        "section-past-the-end": patched(smbios_volume(good), 88, "HB", 0xFFFF, 0xFF),
+        "order-unknown": smbios_volume(["02/02/2022", "Vendor", "09/26/2026"]),
+        "too-many": smbios_volume(good + ["another"]),
+        "too-long": smbios_volume(["02/02/2022", "v" * 64]),
+        "no-fallback": smbios_volume(good[2:]),
+    }
+
+
 def main():
-    corpora = {"tdvf": tdvf_samples(), "pe": pe_samples(), "kernel": kernel_samples(),
+    corpora = {"smbios": smbios_samples(), "smbios_strings": smbios_strings_samples(),
+               "tdvf": tdvf_samples(), "pe": pe_samples(), "kernel": kernel_samples(),
                "compact": compact_samples()}
     for name, samples in corpora.items():
         directory = HERE / "corpus" / name

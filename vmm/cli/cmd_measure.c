@@ -38,6 +38,8 @@ static const struct cli_option measure_options[] = {
     { "pic",                0,  CLI_ON_OFF, FIELD(config.pic), "on|off", "whether the PIC exists (default by version)" },
     { "smm",                0,  CLI_ON_OFF, FIELD(config.smm), "on|off", "whether SMM exists (default off)" },
     { "interrupt-trigger",  0,  CLI_STRING, FIELD(config.interrupt_trigger), "KIND", "edge or level (default by version)" },
+    { "cpu-signature",      0,  CLI_NUMBER, FIELD(config.cpu_signature), "EAX", "CPUID leaf 1 of the guest's CPU, for firmware that measures SMBIOS" },
+    { "cpu-features-edx",   0,  CLI_NUMBER, FIELD(config.cpu_features_edx), "EDX", "the same, its features" },
     { "ovmf-variant",       0,  CLI_STRING, FIELD(ovmf_variant), "NAME", "firmware layout, instead of what the image says" },
     { "page-add-order",     0,  CLI_STRING, FIELD(page_add_order), "ORDER", "single-pass or two-pass (default by version)" },
     { "kernel-header",      0,  CLI_STRING, FIELD(kernel_header), "KIND", "rewritten or as-is (default by image and version)" },

@@ -24,7 +24,8 @@ enum { CVM_NUM_RTMRS = 4, CVM_MAX_EVENTS = 64 };
 enum cvm_digest_source {
     CVM_DIGEST_COMPUTED,   /**< from the machine and the image's files */
     CVM_DIGEST_DECLARED,   /**< from the image's compact measurement */
-    CVM_DIGEST_WELL_KNOWN, /**< that of an empty 4 MiB-build variable store, file not at hand */
+    CVM_DIGEST_WELL_KNOWN, /**< that of an empty 4 MiB-build variable store (cfv), or of a build
+                              with upstream's SMBIOS strings (smbios), file not at hand */
     CVM_DIGEST_CAPTURED,   /**< seen on somebody's host, not computed */
 };
 

@@ -113,6 +113,16 @@ struct cvm_smbios {
     char manufacturer[64], product[64], version[64], serial[64], sku[64], family[64];
 };
 
+/**
+ * The strings of the SMBIOS type 0 structure that OVMF adds: printable ASCII with their NULs;
+ * an empty vendor says that they are not known.
+ */
+struct cvm_smbios_firmware {
+    char vendor[64];
+    char version[64];
+    char date[64]; /**< "MM/DD/YYYY" */
+};
+
 struct cvm_layout; /* cvm/layout.h: the firmware's list of RTMR0 events */
 
 struct cvm_machine {
@@ -141,6 +151,14 @@ struct cvm_machine {
     struct cvm_port_bars nvswitch_bars; /**< of those behind NVSwitch ports */
 
     struct cvm_smbios smbios;
+
+    /*
+     * CPUID leaf 1 of the guest's CPU, as SMBIOS type 4 has it; only firmware that measures SMBIOS
+     * depends on them. Bit 28 of EDX (HTT) is set where QEMU sets it, whatever stands here.
+     */
+    struct cvm_opt_u32 cpu_signature;    /**< EAX */
+    struct cvm_opt_u32 cpu_features_edx; /**< EDX */
+    struct cvm_smbios_firmware firmware_strings;
 
     enum cvm_page_add_order page_add_order;
     enum cvm_kernel_header kernel_header;

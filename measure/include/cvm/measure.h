@@ -31,9 +31,10 @@ struct cvm_expectation {
     struct cvm_sha384 mrtd;
     struct cvm_sha384 rtmr[3];    /**< what replaying the events gives */
     struct cvm_event_list events; /**< of RTMR0, RTMR1, RTMR2 */
-    bool unknown_variables; /**< the variable store is not the known empty one, but the events of
-                                 its variables are those of an empty store */
-    bool acpi_extrapolated; /**< cvm_acpi.extrapolated of the ACPI files that were used */
+    bool unknown_variables;   /**< the variable store is not the known empty one, but the events of
+                                   its variables are those of an empty store */
+    bool acpi_extrapolated;   /**< cvm_acpi.extrapolated of the ACPI files that were used */
+    bool smbios_extrapolated; /**< cvm_smbios_tables.extrapolated of the tables that were used */
 };
 
 /**
@@ -41,7 +42,7 @@ struct cvm_expectation {
  *
  * @return false with CVM_ERR_MALFORMED for a file or machine that cannot be, naming which and
  *         where; CVM_ERR_UNSUPPORTED for what is understood but cannot be computed (the smbios
- *         event at a memory size other than 2 GiB, for example); CVM_ERR_NOMEM, CVM_ERR_SYSTEM.
+ *         event of a machine whose CPU is not known, for example); CVM_ERR_NOMEM, CVM_ERR_SYSTEM.
  */
 CVM_API CVM_MUST_CHECK bool cvm_measure_image(const struct cvm_machine *machine,
                                               const struct cvm_image *image,

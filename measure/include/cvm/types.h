@@ -4,6 +4,7 @@
 #ifndef CVM_TYPES_H
 #define CVM_TYPES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,12 @@ struct cvm_sha384 {
 /** A SHA-256 value. */
 struct cvm_sha256 {
     uint8_t bytes[32];
+};
+
+/** A number that may not be known. */
+struct cvm_opt_u32 {
+    bool set;
+    uint32_t value; /* 0 unless set */
 };
 
 /** Borrowed bytes: whoever hands them over keeps them alive for the call. */

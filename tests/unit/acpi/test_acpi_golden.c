@@ -1,15 +1,12 @@
 /*
  * Every machine of vectors/acpi, byte for byte as an unmodified QEMU served it.
  */
-#include "tests/support/check.h"
+#include "tests/support/cases.h"
 
 #include "measure/base/hash.h"
 #include "measure/base/hex.h"
 #include "measure/base/reader.h"
 #include "measure/include/cvm/acpi.h"
-
-#include <json-c/json.h>
-#include <stdio.h>
 
 /*
  * guest-*: what a guest was given, whose firmware had numbered the buses and programmed what is
@@ -26,51 +23,10 @@ static const struct {
     { "guest-10.0", 11 },       { "guest-11.1", 11 },
 };
 
-static void put_json(json_object **slot)
-{
-    json_object_put(*slot);
-}
-
-static json_object *load_cases(const char *family)
-{
-    char path[64];
-    snprintf(path, sizeof path, "acpi/%s/cases.json", family);
-    cvm_autobuf struct cvm_buf text = load_vector(path);
-    cvm_put_u8(&text, 0);
-    json_object *cases = json_tokener_parse((const char *)text.data);
-    assert_true(json_object_is_type(cases, json_type_array));
-    return cases;
-}
-
-/* A member that has to exist with this type. */
-static json_object *get(json_object *o, const char *key, json_type type)
-{
-    json_object *value = NULL;
-    if (!json_object_object_get_ex(o, key, &value) || !json_object_is_type(value, type)) {
-        fail_msg("cases.json: no %s '%s'", json_type_to_name(type), key);
-    }
-    return value;
-}
-
-static uint64_t get_number(json_object *o, const char *key)
-{
-    return json_object_get_uint64(get(o, key, json_type_int));
-}
-
 /* A member that may be left out. */
 static uint64_t get_number_or(json_object *o, const char *key, uint64_t absent)
 {
     return json_object_object_get_ex(o, key, NULL) ? get_number(o, key) : absent;
-}
-
-static bool get_flag(json_object *o, const char *key)
-{
-    return json_object_get_boolean(get(o, key, json_type_boolean)) != 0;
-}
-
-static const char *get_text(json_object *o, const char *key)
-{
-    return json_object_get_string(get(o, key, json_type_string));
 }
 
 static struct cvm_qemu_version parse_version(const char *text)
@@ -230,8 +186,7 @@ static void test_every_family(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-        CVM_CLEANUP(put_json)
-        json_object *cases = load_cases(families[i].name);
+        autocases json_object *cases = load_cases("acpi", families[i].name);
         assert_int_equal(json_object_array_length(cases), families[i].cases);
         for (size_t k = 0; k < families[i].cases; k++) {
             check_case(families[i].name, json_object_array_get_idx(cases, k));

@@ -180,14 +180,48 @@ static void assert_compact_refused(const struct cvm_machine *machine,
     assert_error(&err, code, message);
 }
 
-static void smbios_is_known_for_2_gib_only(void **state)
+/* Without the CPU a capture stands in, where it can be the machine's. */
+static void smbios_of_an_unknown_cpu(void **state)
+{
+    (void)state;
+    const char *const wanted = "cpu_signature or cpu_features_edx is not known";
+    struct cvm_machine machine = deployed_machine(1, "stable202505");
+    machine.cpu_signature = (struct cvm_opt_u32){ true, 0x000c06f2 };
+    const struct cvm_expectation e = measure_compact(&machine);
+    assert_int_equal(find(&e, 0, 13)->source, CVM_DIGEST_CAPTURED);
+    machine.memory_size = 4 * GIB;
+    assert_compact_refused(&machine, &hw_compact, CVM_ERR_UNSUPPORTED, wanted);
+    machine.layout = cvm_layout_find("pre202505");
+    (void)measure_compact(&machine);
+    machine = deployed_machine(1, "stable202505");
+    machine.smbios = (struct cvm_smbios){ .manufacturer = "dstack", .product = "dstack" };
+    (void)measure_compact(&machine);
+    machine.smbios = (struct cvm_smbios){ .product = "Example" };
+    assert_compact_refused(&machine, &hw_compact, CVM_ERR_UNSUPPORTED, wanted);
+    machine.smbios = (struct cvm_smbios){ .serial = "1" };
+    assert_compact_refused(&machine, &hw_compact, CVM_ERR_UNSUPPORTED, wanted);
+}
+
+/* With it, the digest is computed: the register is the published one, and any size works. */
+static void smbios_of_a_known_cpu(void **state)
 {
     (void)state;
     struct cvm_machine machine = deployed_machine(1, "stable202505");
-    machine.memory_size = 4 * GIB;
-    assert_compact_refused(&machine, &hw_compact, CVM_ERR_UNSUPPORTED, "event smbios of RTMR0");
-    machine.layout = cvm_layout_find("pre202505");
-    (void)measure_compact(&machine);
+    machine.qemu = (struct cvm_qemu_version){ 8, 2, 2 };
+    machine.cpu_signature = (struct cvm_opt_u32){ true, 0x000c06f2 };
+    machine.cpu_features_edx = (struct cvm_opt_u32){ true, 0x2fabfbff };
+    machine.smbios = (struct cvm_smbios){ .manufacturer = "dstack", .product = "dstack" };
+    struct cvm_expectation e = measure_compact(&machine);
+    assert_int_equal(find(&e, 0, 13)->source, CVM_DIGEST_WELL_KNOWN);
+    assert_hex(e.rtmr[0].bytes, 8, "d357b91a5bc62825");
+    machine.firmware_strings = (struct cvm_smbios_firmware){ "EDK II", "unknown", "02/02/2022" };
+    e = measure_compact(&machine);
+    assert_int_equal(find(&e, 0, 13)->source, CVM_DIGEST_COMPUTED);
+    assert_hex(e.rtmr[0].bytes, 8, "d357b91a5bc62825");
+    machine.memory_size = 16 * GIB;
+    e = measure_compact(&machine);
+    assert_hex(find(&e, 0, 13)->digest.bytes, 16, "17a566eb173b8f3011c5294e9d8c816e");
+    assert_false(e.smbios_extrapolated);
 }
 
 static void memory_that_a_compact_measurement_fits(void **state)
@@ -326,15 +360,19 @@ static void booted_edk2_stable202502(void **state)
     assert_events(&e, 1, 1, &rtmr1, "");
 }
 
-/* Debian's ranges and its SMBIOS strings are its own. */
+/* Debian's ranges are its own. */
 static void booted_edk2_of_2026(void **state)
 {
     (void)state;
-    const struct cvm_machine machine = booted_machine("stable202505");
+    struct cvm_machine machine = booted_machine("stable202505");
+    machine.cpu_signature = (struct cvm_opt_u32){ true, 0x00000663 };
+    machine.cpu_features_edx = (struct cvm_opt_u32){ true, 0x0fcbfbfd };
+    machine.firmware_strings = (struct cvm_smbios_firmware){ "Debian distribution of EDK II",
+                                                             "2026.08+ds-2", "09/26/2026" };
     const struct cvm_expectation e = measure_compact(&machine);
     const struct extends rtmr0 = load_extends("firmware/td-d-bios.extends", 0);
     assert_int_equal(rtmr0.count, 17);
-    assert_events(&e, 0, 0, &rtmr0, "td_hob smbios");
+    assert_events(&e, 0, 0, &rtmr0, "td_hob");
 }
 
 /* --- from files --- */
@@ -540,7 +578,8 @@ int main(void)
         cmocka_unit_test(quote_of_tdx_hardware),
         cmocka_unit_test(layouts_that_were_confused),
         cmocka_unit_test(names_and_sources),
-        cmocka_unit_test(smbios_is_known_for_2_gib_only),
+        cmocka_unit_test(smbios_of_an_unknown_cpu),
+        cmocka_unit_test(smbios_of_a_known_cpu),
         cmocka_unit_test(memory_that_a_compact_measurement_fits),
         cmocka_unit_test(machines_and_layouts_that_cannot_be),
         cmocka_unit_test(event_kind_that_does_not_exist),

@@ -164,6 +164,8 @@ static void test_what_is_said_is_taken(void **state)
         .rootfs_device = "cdrom",
         .pciexbar_base = SOME(0xb0000000),
         .pci_window64_base = SOME(1024 * GIB),
+        .cpu_signature = SOME(0x000c06f2),
+        .cpu_features_edx = SOME(0x2fabfbff),
     };
     struct cvm_error err = { 0 };
     struct cvm_machine m;
@@ -175,6 +177,9 @@ static void test_what_is_said_is_taken(void **state)
     assert_int_equal(m.pci_hole64_size, 64 * GIB);
     assert_int_equal(m.pciexbar_base, 0xb0000000);
     assert_int_equal(m.pci_window64_base, 1024 * GIB);
+    assert_true(m.cpu_signature.set && m.cpu_features_edx.set);
+    assert_int_equal(m.cpu_signature.value, 0x000c06f2);
+    assert_int_equal(m.cpu_features_edx.value, 0x2fabfbff);
     assert_int_equal(cvm_machine_count(&m, CVM_DEVICE_ROOTFS), 0);
     assert_int_equal(cvm_machine_count(&m, CVM_DEVICE_VOLUME), 2);
     assert_int_equal(cvm_machine_count(&m, CVM_DEVICE_NIC), 3);
@@ -241,6 +246,12 @@ static void test_bad_words_and_impossible_machines(void **state)
           CVM_ERR_UNSUPPORTED,
           "pci_window64_base" },
         { { BASE, .pci_window64_base = SOME(2 * GIB) }, CVM_ERR_MALFORMED, "64-bit PCI window" },
+        { { BASE, .cpu_signature = SOME(UINT64_C(1) << 32) },
+          CVM_ERR_MALFORMED,
+          "cpu_signature 4294967296 has more than 32 bits" },
+        { { BASE, .cpu_features_edx = SOME(UINT64_MAX) },
+          CVM_ERR_MALFORMED,
+          "cpu_features_edx 18446744073709551615 has more than 32 bits" },
         { { BASE, .pci_hole64_size = SOME(UINT64_C(1) << 52) },
           CVM_ERR_MALFORMED,
           "ends above 2^52" },

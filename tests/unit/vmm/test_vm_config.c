@@ -333,6 +333,8 @@ static void test_round_trips(void **state)
         "{\"ovmf_variant\":\"stable202505\"}",
         "{\"pciexbar_base\":2952790016,\"pci_window64_base\":1099511627776}",
         "{\"num_gpus\":2,\"num_nvswitches\":1}",
+        "{\"cpu_signature\":788210}",
+        "{\"cpu_signature\":788210,\"cpu_features_edx\":799800319}",
         "{\"hugepages\":true}",
         "{\"hugepages\":true,\"num_gpus\":2}",
         "{\"num_gpus\":1,\"numa_nodes\":[{\"cpu_count\":3,\"memory_size\":\"1G\",\"pxb_bus\":10,"
