@@ -184,10 +184,9 @@ static bool render_controllers(const struct layout *l, struct cvm_buf *out, stru
     return true;
 }
 
-static bool render_device(const struct controller *c, unsigned index, const struct cvm_domain *d,
-                          struct cvm_buf *out, struct cvm_error *err)
+static bool render_device(const struct controller *c, unsigned index, const struct cvm_placement *p,
+                          enum cvm_iommufd_form iommufd, struct cvm_buf *out, struct cvm_error *err)
 {
-    const struct cvm_placement *p = d->placement;
     bool is_gpu = c->kind == CVM_POOL_GPU;
     const struct cvm_pci_address at =
         is_gpu ? p->gpus[c->device].address : p->nvswitches[c->device].address;
@@ -210,18 +209,19 @@ static bool render_device(const struct controller *c, unsigned index, const stru
         { "host_bus", host_bus.text },
         { "host_slot", host_slot.text },
         { "host_function", host_function.text },
-        { "iommufd", .markup = d->iommufd == CVM_IOMMUFD_PER_DEVICE ? " iommufd='yes'" : "" },
+        { "iommufd", .markup = iommufd == CVM_IOMMUFD_PER_DEVICE ? " iommufd='yes'" : "" },
         { 0 },
     };
     return p->stand_in ? render("hostdev_stand_in", stand_in, out, err)
                        : render("hostdev", hostdev, out, err);
 }
 
-static bool render_hostdevs(const struct layout *l, const struct cvm_domain *d, struct cvm_buf *out,
+static bool render_hostdevs(const struct layout *l, const struct cvm_placement *p,
+                            enum cvm_iommufd_form iommufd, struct cvm_buf *out,
                             struct cvm_error *err)
 {
     for (unsigned i = 0; i < l->count; i++) {
-        if (!l->items[i].is_expander && !render_device(&l->items[i], i + 1, d, out, err)) {
+        if (!l->items[i].is_expander && !render_device(&l->items[i], i + 1, p, iommufd, out, err)) {
             return false;
         }
     }
@@ -344,7 +344,7 @@ bool cvm_domain_parts_render(const struct cvm_machine *machine, const struct cvm
     struct layout l = { .count = 0 };
     if (!lay_out(&l, machine, err) || !check_devices(&l, p, err) ||
         !render_controllers(&l, &out->controllers, err) ||
-        !render_hostdevs(&l, domain, &out->hostdevs, err) ||
+        !render_hostdevs(&l, p, domain->iommufd, &out->hostdevs, err) ||
         !render_numa(machine, &out->numa, err) || !render_host(p, out, err)) {
         return false;
     }

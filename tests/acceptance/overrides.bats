@@ -59,6 +59,8 @@ pci_hole64_size|\"64G\"|\"128G\"|//pcihole64[.='67108864']|//pcihole64[.='134217
 pciexbar_base|2952790016|2684354560|/domain|/domain|2952790016|2684354560|rtmr0
 pci_window64_base|1099511627776|2199023255552|/domain|/domain|1099511627776|2199023255552|rtmr0
 qemu_single_pass_add_pages|true|false|/domain|/domain|true|false|mrtd
+cpu_signature|788210|525042|/domain|/domain|788210|525042|
+cpu_features_edx|799783935|260832255|/domain|/domain|799783935|260832255|
 host_share_mode|\"vhd\"|\"9p\"|//disk/source[contains(@file,'share.img')]|//filesystem|\"vhd\"|\"9p\"|
 "
 

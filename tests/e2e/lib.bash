@@ -176,9 +176,19 @@ report() { # NAME
         END { printf "%s", text }'
 }
 
-# What the guest says behind a word.
+# What follows a word in the guest's last report, a line for each time.
 said() { # NAME WORD
     report "$1" | grep "^$2 " | cut -d ' ' -f 2-
+}
+
+# One column of a file's table of guests, as "NAME VALUE", or the names alone. GUESTS has a line
+# for each guest, with its name in front and "|" between columns.
+column() { # NUMBER
+    awk -F '|' -v column="$1" 'NF { print $1, $column }' <<<"$GUESTS"
+}
+
+names() {
+    awk -F '|' 'NF { print $1 }' <<<"$GUESTS"
 }
 
 # Wants a word's count on the console: a guest writes one "ready" each time it has booted.

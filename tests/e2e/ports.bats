@@ -3,7 +3,7 @@
 # and a virtio-rng sits behind each port (gpu_stand_in in docs/host-config.md). What the guests
 # were given, as they say themselves, is what was predicted.
 
-# shellcheck disable=SC2016  # jq programs
+# shellcheck disable=SC2016,SC2034  # jq programs; GUESTS is for lib
 load lib
 load ../support/host_tree
 
@@ -53,19 +53,6 @@ setup_file() {
 
 teardown_file() {
     drop_place
-}
-
-# One column of the table for each guest: "NAME VALUE".
-column() { # NUMBER
-    awk -F '|' -v column="$1" 'NF { print $1, $column }' <<<"$GUESTS"
-}
-
-names() {
-    awk -F '|' 'NF { print $1 }' <<<"$GUESTS"
-}
-
-said() { # NAME WORD
-    report "$1" | grep "^$2 " | cut -d ' ' -f 2-
 }
 
 @test "each guest was given the ACPI files that were predicted" {
