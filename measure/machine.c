@@ -1,6 +1,7 @@
 #include "measure/include/cvm/machine.h"
 
 #include "measure/base/error.h"
+#include "measure/include/cvm/layout.h"
 
 #include <string.h>
 
@@ -298,6 +299,12 @@ static bool same_bars(const struct cvm_port_bars *a, const struct cvm_port_bars 
     return a->known == b->known && a->count == b->count;
 }
 
+static bool same_layout(const struct cvm_machine *a, const struct cvm_machine *b)
+{
+    return a->layout == b->layout ||
+           (a->layout != NULL && b->layout != NULL && cvm_layout_equal(a->layout, b->layout));
+}
+
 bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
 {
     return cvm_qemu_version_compare(a->qemu, b->qemu) == 0 &&
@@ -309,7 +316,9 @@ bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
            same_bars(&a->gpu_bars, &b->gpu_bars) &&
            same_bars(&a->nvswitch_bars, &b->nvswitch_bars) &&
            a->page_add_order == b->page_add_order && a->kernel_header == b->kernel_header &&
-           a->layout == b->layout;
+           a->kernel_measures == b->kernel_measures && a->boot_menu_wait == b->boot_menu_wait &&
+           a->reserved_memory_end == b->reserved_memory_end &&
+           a->pci_mmio64_mb == b->pci_mmio64_mb && same_layout(a, b);
 }
 
 uint64_t cvm_machine_ram_below_4g(const struct cvm_machine *machine)

@@ -1,15 +1,10 @@
 #include "measure/include/cvm/measure.h"
 
 #include "measure/base/hash.h"
-#include "measure/base/hex.h"
+#include "measure/firmware.h"
 #include "measure/kernel.h"
-#include "measure/mrtd.h"
 #include "measure/pe.h"
 #include "measure/rtmr.h"
-
-/* An empty variable store of a 4 MiB build: what deployed verifiers assume of every image. */
-#define EMPTY_CFV                                                                                  \
-    "344bc51c980ba621aaa00da3ed7436f7d6e549197dfe699515dfa2c6583d95e6412af21c097d473155875ffd561d6790"
 
 /* From here on (bytes) a machine's low memory ends at 2 GiB, where a compact kernel digest fits. */
 #define COMPACT_MEMORY (UINT64_C(2) << 30)
@@ -20,15 +15,11 @@ struct parts {
     struct cvm_sha384 mrtd;
     struct cvm_sha384 cfv;
     enum cvm_digest_source cfv_source;
+    const struct cvm_firmware_variables *variables; /* NULL where they are not known */
     struct cvm_td_ranges ranges;
     struct cvm_sha384 kernel, cmdline, initrd;
     enum cvm_digest_source source; /* of the last three */
 };
-
-static bool hash_empty_cfv(struct cvm_sha384 *out, struct cvm_error *err)
-{
-    return cvm_hex_decode(EMPTY_CFV, sizeof EMPTY_CFV - 1, out->bytes, sizeof out->bytes, err);
-}
 
 static bool expect(const struct cvm_machine *machine, const struct parts *parts,
                    struct cvm_expectation *out, struct cvm_error *err)
@@ -39,41 +30,22 @@ static bool expect(const struct cvm_machine *machine, const struct parts *parts,
         .ranges = &parts->ranges,
         .cfv = &parts->cfv,
         .cfv_source = parts->cfv_source,
+        .variables = parts->variables,
     };
     if (!rtmr0_put_events(&in, &e.events, &e.acpi_extrapolated, err) ||
         !rtmr1_put_events(&parts->kernel, parts->source, &e.events, err)) {
         return false;
     }
-    rtmr2_put_events(&parts->cmdline, &parts->initrd, parts->source, &e.events);
+    if (machine->kernel_measures != CVM_KERNEL_MEASURES_NOTHING) {
+        rtmr2_put_events(&parts->cmdline, &parts->initrd, parts->source, &e.events);
+    }
     for (unsigned i = 0; i < 3; i++) {
         if (!cvm_event_list_replay(&e.events, i, &e.rtmr[i], err)) {
             return false;
         }
     }
-    struct cvm_sha384 empty;
-    if (!hash_empty_cfv(&empty, err)) {
-        return false;
-    }
-    e.unknown_variables = memcmp(&empty, &parts->cfv, sizeof empty) != 0;
     *out = e;
     return true;
-}
-
-static bool hash_cfv(struct cvm_bytes firmware, const struct cvm_tdvf *tdvf, struct cvm_sha384 *out,
-                     struct cvm_error *err)
-{
-    const struct cvm_tdvf_section *cfv = NULL;
-    unsigned found = 0;
-    for (uint32_t i = 0; i < tdvf->num_sections; i++) {
-        if (tdvf->sections[i].type == CVM_TDVF_CFV) {
-            cfv = &tdvf->sections[i];
-            found++;
-        }
-    }
-    if (found != 1) {
-        return cvm_fail(err, CVM_ERR_MALFORMED, "%u CFV sections instead of one", found);
-    }
-    return cvm_sha384(firmware.data + cfv->data_offset, cfv->raw_size, out, err);
 }
 
 static bool hash_kernel(const struct cvm_image *image, const struct cvm_machine *machine,
@@ -95,35 +67,93 @@ static bool hash_kernel(const struct cvm_image *image, const struct cvm_machine 
 }
 
 static bool measure_boot_files(const struct cvm_image *image, const struct cvm_machine *machine,
-                               struct cvm_sha384 *kernel, struct cvm_sha384 *cmdline,
-                               struct cvm_error *err)
+                               enum cvm_cmdline_form form, struct cvm_sha384 *kernel,
+                               struct cvm_sha384 *cmdline, struct cvm_error *err)
 {
     if (!hash_kernel(image, machine, kernel, err)) {
         return cvm_context(err, "kernel");
     }
-    return rtmr2_hash_cmdline(image->cmdline, cmdline, err);
+    return rtmr2_hash_cmdline(image->cmdline, form, cmdline, err);
+}
+
+/* What is known of the firmware already, or its file: *out is then the answer. */
+static bool look_at_firmware(const struct cvm_image *image, struct cvm_firmware *inspected,
+                             const struct cvm_firmware **out, struct cvm_error *err)
+{
+    struct cvm_sha384 digest;
+    *out = image->inspected != NULL ? image->inspected : inspected;
+    if (image->inspected == NULL) {
+        return cvm_firmware_inspect(image->firmware, inspected, err) ||
+               cvm_context(err, "firmware");
+    }
+    if (image->firmware.size == 0) {
+        return true;
+    }
+    if (!cvm_sha384(image->firmware.data, image->firmware.size, &digest, err)) {
+        return false;
+    }
+    return memcmp(&digest, &image->inspected->digest, sizeof digest) == 0
+               ? true
+               : cvm_fail(err, CVM_ERR_MISMATCH,
+                          "firmware: the file is not the one that was inspected");
+}
+
+/* The layout that the machine names, or the one that was read out of the file. */
+static bool choose_layout(const struct cvm_firmware *firmware, struct cvm_machine *machine,
+                          struct cvm_error *err)
+{
+    if (machine->layout != NULL) {
+        return true;
+    }
+    if (firmware->layout_state == CVM_LAYOUT_UNKNOWN) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "firmware: its layout is not known: %s",
+                        firmware->layout_reason);
+    }
+    machine->layout = &firmware->layout;
+    return true;
+}
+
+/* What the files say and the events do not. */
+static bool add_remarks(const struct cvm_image *image, const struct cvm_firmware *firmware,
+                        struct cvm_expectation *out, struct cvm_error *err)
+{
+    out->unknown_variables = firmware->variables.format == CVM_STORE_NONE && !firmware->empty_store;
+    out->stored_boot_options = firmware->variables.boot_options;
+    out->secure_boot = firmware->variables.secure_boot && firmware->features.secure_boot_config;
+    kernel_read_version(image->kernel, &out->kernel);
+    return pe_is_signed(image->kernel, &out->kernel.is_signed, err) || cvm_context(err, "kernel");
 }
 
 bool cvm_measure_image(const struct cvm_machine *machine, const struct cvm_image *image,
                        struct cvm_expectation *out, struct cvm_error *err)
 {
-    struct cvm_tdvf tdvf;
-    struct parts parts = {
-        .cfv_source = CVM_DIGEST_COMPUTED,
-        .initrd = image->initrd,
-        .source = CVM_DIGEST_COMPUTED,
-    };
+    struct cvm_firmware inspected;
+    const struct cvm_firmware *firmware;
+    struct cvm_machine m = *machine;
+    struct cvm_expectation e;
     if (!cvm_machine_check(machine, err)) {
         return cvm_context(err, "machine");
     }
-    if (!cvm_tdvf_parse(image->firmware, &tdvf, err) ||
-        !cvm_tdvf_ranges(&tdvf, &parts.ranges, err) ||
-        !hash_cfv(image->firmware, &tdvf, &parts.cfv, err) ||
-        !mrtd_compute(image->firmware, &tdvf, machine->page_add_order, &parts.mrtd, err)) {
-        return cvm_context(err, "firmware");
+    if (!look_at_firmware(image, &inspected, &firmware, err) || !choose_layout(firmware, &m, err)) {
+        return false;
     }
-    return measure_boot_files(image, machine, &parts.kernel, &parts.cmdline, err) &&
-           expect(machine, &parts, out, err);
+    bool single = m.page_add_order == CVM_PAGES_SINGLE_PASS;
+    struct parts parts = {
+        .mrtd = single ? firmware->mrtd_single_pass : firmware->mrtd_two_pass,
+        .cfv = firmware->cfv,
+        .cfv_source = CVM_DIGEST_COMPUTED,
+        .variables = &firmware->variables,
+        .ranges = firmware->ranges,
+        .initrd = image->initrd,
+        .source = CVM_DIGEST_COMPUTED,
+    };
+    if (!measure_boot_files(image, &m, m.layout->cmdline_form, &parts.kernel, &parts.cmdline,
+                            err) ||
+        !expect(&m, &parts, &e, err) || !add_remarks(image, firmware, &e, err)) {
+        return false;
+    }
+    *out = e;
+    return true;
 }
 
 bool cvm_compact_fits_memory(uint64_t memory_size)
@@ -153,35 +183,34 @@ bool cvm_measure_compact(const struct cvm_machine *machine, const struct cvm_com
         .initrd = compact->initrd,
         .source = CVM_DIGEST_DECLARED,
     };
-    return hash_empty_cfv(&parts.cfv, err) && expect(machine, &parts, out, err);
+    return firmware_hash_empty_cfv(&parts.cfv, err) && expect(machine, &parts, out, err);
 }
 
 bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layout *layout,
                             enum cvm_kernel_header kernel_header, struct cvm_compact *out,
                             struct cvm_error *err)
 {
-    struct cvm_tdvf tdvf;
+    struct cvm_firmware inspected;
+    const struct cvm_firmware *firmware;
     struct cvm_compact compact = { .initrd = image->initrd };
     const struct cvm_machine machine = {
         /* all that the kernel's header depends on */
         .memory_size = COMPACT_MEMORY,
         .kernel_header = kernel_header,
     };
-    if (layout->name == NULL || strlen(layout->name) >= sizeof compact.ovmf) {
+    if (layout->name[0] == '\0' || strlen(layout->name) >= sizeof compact.ovmf) {
         return cvm_fail(err, CVM_ERR_UNSUPPORTED,
                         "a firmware layout without a name has no compact measurement");
     }
     memcpy(compact.ovmf, layout->name, strlen(layout->name) + 1);
-    if (!cvm_tdvf_parse(image->firmware, &tdvf, err) ||
-        !cvm_tdvf_ranges(&tdvf, &compact.ranges, err) ||
-        !mrtd_compute(image->firmware, &tdvf, CVM_PAGES_SINGLE_PASS, &compact.mrtd_single_pass,
-                      err) ||
-        !mrtd_compute(image->firmware, &tdvf, CVM_PAGES_TWO_PASS, &compact.mrtd_two_pass, err)) {
-        return cvm_context(err, "firmware");
-    }
-    if (!measure_boot_files(image, &machine, &compact.kernel_authenticode, &compact.cmdline, err)) {
+    if (!look_at_firmware(image, &inspected, &firmware, err) ||
+        !measure_boot_files(image, &machine, layout->cmdline_form, &compact.kernel_authenticode,
+                            &compact.cmdline, err)) {
         return false;
     }
+    compact.ranges = firmware->ranges;
+    compact.mrtd_single_pass = firmware->mrtd_single_pass;
+    compact.mrtd_two_pass = firmware->mrtd_two_pass;
     *out = compact;
     return true;
 }

@@ -202,6 +202,16 @@ static bool open_listed(const struct cvm_bundle *b, const char *name, int *fd,
     return cvm_file_open_beneath(b->dir_fd, name, fd, err);
 }
 
+static bool fail_differs(const char *name, struct cvm_error *err)
+{
+    return cvm_fail(err, CVM_ERR_MISMATCH, "'%s' does not have the digest in sha256sum.txt", name);
+}
+
+static bool fail_unlisted(const char *name, struct cvm_error *err)
+{
+    return cvm_fail(err, CVM_ERR_MISMATCH, "'%s' is not listed in sha256sum.txt", name);
+}
+
 static bool verify_file(const struct cvm_bundle *b, const struct cvm_checksum *listed,
                         cvm_bundle_progress *progress, struct cvm_error *err)
 {
@@ -211,11 +221,8 @@ static bool verify_file(const struct cvm_bundle *b, const struct cvm_checksum *l
         !hash_file(fd, listed->name, CVM_HASH_SHA256, progress, digest.bytes, err)) {
         return false;
     }
-    if (memcmp(&digest, &listed->digest, sizeof digest) != 0) {
-        return cvm_fail(err, CVM_ERR_MISMATCH, "'%s' does not have the digest in sha256sum.txt",
-                        listed->name);
-    }
-    return true;
+    return memcmp(&digest, &listed->digest, sizeof digest) == 0 ? true
+                                                                : fail_differs(listed->name, err);
 }
 
 static bool is_measured(const struct cvm_bundle *b, const char *name)
@@ -231,7 +238,7 @@ static bool check_coverage(const struct cvm_bundle *b, const struct cvm_checksum
     for (int role = CVM_BUNDLE_METADATA; role <= CVM_BUNDLE_BIOS; role++) {
         const char *name = b->files[role].name;
         if (cvm_checksums_find(list, name) == NULL) {
-            return cvm_fail(err, CVM_ERR_MISMATCH, "'%s' is not listed in sha256sum.txt", name);
+            return fail_unlisted(name, err);
         }
     }
     return true;
@@ -320,6 +327,40 @@ bool cvm_bundle_read(const struct cvm_bundle *b, struct cvm_bundle_contents *out
     out->image.kernel = (struct cvm_bytes){ out->kernel.data, out->kernel.len };
     out->image.cmdline = b->metadata.cmdline;
     out->image.initrd_size = initrd->id.size;
+    return true;
+}
+
+/* Whether a file that lies in memory is the one that sha256sum.txt lists. */
+static bool check_listed(const struct cvm_bundle *b, const char *name, const struct cvm_buf *bytes,
+                         struct cvm_error *err)
+{
+    CVM_CLEANUP(cvm_checksums_free)
+    struct cvm_checksums list = { 0 };
+    struct cvm_sha256 digest;
+    const struct cvm_bytes text = { b->checksums.data, b->checksums.len };
+    if (!cvm_checksums_parse(text, &list, err) ||
+        !cvm_sha256(bytes->data, bytes->len, &digest, err)) {
+        return false;
+    }
+    const struct cvm_checksum *listed = cvm_checksums_find(&list, name);
+    if (listed == NULL) {
+        return fail_unlisted(name, err);
+    }
+    return memcmp(&listed->digest, &digest, sizeof digest) == 0 ? true : fail_differs(name, err);
+}
+
+bool cvm_bundle_inspect(const struct cvm_bundle *b, struct cvm_firmware *out, struct cvm_error *err)
+{
+    const struct cvm_bundle_file *bios = &b->files[CVM_BUNDLE_BIOS];
+    cvm_autobuf struct cvm_buf firmware = { 0 };
+    if (!cvm_file_read(bios->fd, bios->name, MAX_FIRMWARE, &firmware, err) ||
+        (b->has_hash && !check_listed(b, bios->name, &firmware, err))) {
+        return cvm_context(err, "image '%s'", b->path);
+    }
+    if (!cvm_firmware_inspect((struct cvm_bytes){ firmware.data, firmware.len }, out, err)) {
+        cvm_context(err, "firmware");
+        return cvm_context(err, "image '%s'", b->path);
+    }
     return true;
 }
 

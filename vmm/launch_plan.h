@@ -19,6 +19,7 @@ struct cvm_launch_plan {
     char qemu_version[20];
     struct json_object *tdx_measurement; /* owned; NULL where the bundle has none */
     struct cvm_vm_config config;         /* what the request says, completed from the host */
+    struct cvm_firmware firmware;        /* of the bundle's file; the machine's layout is in it */
     struct cvm_machine machine;
     struct cvm_resolution resolution;
     struct cvm_warnings warnings;

@@ -42,6 +42,7 @@ struct cvm_vm_config {
     const char *kernel_header; /* rewritten, as-is */
     struct cvm_opt_u64 cpu_signature, cpu_features_edx;
     struct cvm_opt_u64 pciexbar_base, pci_window64_base;
+    struct cvm_opt_u64 boot_menu_wait, reserved_memory_end, pci_mmio64_mb; /* fw_cfg items */
 };
 
 /*
@@ -75,7 +76,10 @@ CVM_MUST_CHECK bool cvm_tdx_measurement_decode(const struct cvm_vm_config *confi
                                                struct cvm_error *err);
 void cvm_tdx_measurement_free(struct cvm_tdx_measurement *m);
 
-/* Adds all keys to the open object of b: machine facts from the machine, the rest from config. */
+/*
+ * Adds all keys to the open object of b: machine facts from the machine, the rest from config.
+ * config->ovmf_variant is the resolved one, since a layout may have no name.
+ */
 void cvm_vm_config_put(const struct cvm_machine *machine, const struct cvm_vm_config *config,
                        struct cvm_json_builder *b);
 

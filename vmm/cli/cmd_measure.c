@@ -12,6 +12,8 @@ struct measure_args {
     const char *ovmf_variant;
     const char *page_add_order;
     const char *kernel_header;
+    const char *kernel_measures;
+    bool trust_declared;
     struct cvm_vm_config config; /* what options say of the machine */
 };
 
@@ -37,6 +39,8 @@ static const struct cli_option measure_options[] = {
     { "ovmf-variant",       0,  CLI_STRING, FIELD(ovmf_variant), "NAME", "firmware layout, instead of what the image says" },
     { "page-add-order",     0,  CLI_STRING, FIELD(page_add_order), "ORDER", "single-pass or two-pass (default by version)" },
     { "kernel-header",      0,  CLI_STRING, FIELD(kernel_header), "KIND", "rewritten or as-is (default by image and version)" },
+    { "kernel-measures",    0,  CLI_STRING, FIELD(kernel_measures), "yes|no", "whether the kernel extends RTMR2 (default yes; older than 6.9 may not)" },
+    { "trust-declared",     0,  CLI_FLAG,   FIELD(trust_declared), NULL, "measure by the declared layout where the firmware file has another" },
     { 0 },
 };
 /* clang-format on */
@@ -52,6 +56,7 @@ struct work {
     char os_image_hash[65];
     char emulator_version[20];
     struct cvm_tdx_measurement carried;
+    struct cvm_firmware firmware; /* of the bundle; the machine's layout is in it */
     struct cvm_machine machine;
     struct cvm_resolution resolution;
     struct cvm_expectation expectation;
@@ -187,11 +192,15 @@ static bool fill(struct work *w, struct cvm_error *err)
         .bundle = w->has_bundle ? &w->bundle : NULL,
         .compact = w->config.tdx_measurement != NULL ? &w->carried.compact : NULL,
         .declared = true,
+        .trust_declared = w->args->trust_declared,
+        .firmware = w->has_bundle ? &w->firmware : NULL,
         .variant_option = w->args->ovmf_variant,
         .page_add_order_option = w->args->page_add_order,
         .kernel_header_option = w->args->kernel_header,
+        .kernel_measures_option = w->args->kernel_measures,
     };
     return cvm_machine_fill_platform(&w->config, &w->machine, err) &&
+           (!w->has_bundle || cvm_bundle_inspect(&w->bundle, &w->firmware, err)) &&
            cvm_machine_fill_firmware(&w->config, &evidence, &w->machine, &w->resolution,
                                      &w->warnings, err);
 }
@@ -207,6 +216,7 @@ static bool measure(struct work *w, struct cvm_error *err)
                                   cli_progress(), &contents, err)) {
         return false;
     }
+    contents.image.inspected = &w->firmware;
     return cvm_measure_image(&w->machine, &contents.image, &w->expectation, err) ||
            cvm_context(err, "image '%s'", w->bundle.path);
 }
@@ -219,8 +229,10 @@ static bool take_vm_config(const struct work *w, struct json_object **out, struc
         return true;
     }
     cvm_autobuilder struct cvm_json_builder b = { 0 };
+    struct cvm_vm_config config = w->config;
+    config.ovmf_variant = w->resolution.variant.layout->name;
     cvm_json_begin_object(&b, NULL);
-    cvm_vm_config_put(&w->machine, &w->config, &b);
+    cvm_vm_config_put(&w->machine, &config, &b);
     cvm_json_end(&b);
     return cvm_json_take(&b, out, err);
 }
@@ -236,6 +248,7 @@ static bool answer(const struct cli *cli, const struct work *w, struct cvm_error
     const struct cvm_report report = {
         .machine = &w->machine,
         .resolution = &w->resolution,
+        .firmware = w->has_bundle ? &w->firmware : NULL,
         .expectation = &w->expectation,
         .os_image_hash = w->config.os_image_hash,
         .vm_config = vm_config,

@@ -78,7 +78,8 @@ static void boot_options_of_the_layouts(void **state)
         const struct cvm_layout *layout = cvm_layout_find(options[i].layout);
         assert_non_null(layout);
         assert_true(options[i].option < layout->num_boot_options);
-        efi_put_load_option(&data, &layout->boot_options[options[i].option]);
+        efi_put_load_option(&data,
+                            cvm_boot_option_at(layout->boot_options[options[i].option]));
         assert_digest(&data, options[i].digest);
     }
 }

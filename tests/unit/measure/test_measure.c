@@ -503,7 +503,7 @@ static void compact_needs_a_named_layout(void **state)
     struct cvm_compact c;
     struct files f = build_files();
     struct cvm_layout layout = *cvm_layout_find("pre202505");
-    layout.name = NULL;
+    layout.name[0] = '\0';
     assert_false(cvm_compact_from_image(&f.image, &layout, CVM_KERNEL_AS_IS, &c, &err));
     assert_error(&err, CVM_ERR_UNSUPPORTED, "a firmware layout without a name");
     free_files(&f);
