@@ -5,8 +5,8 @@
 #include "measure/include/cvm/measure.h"
 
 #include "measure/base/hash.h"
-#include "measure/base/hex.h"
 #include "tests/support/check.h"
+#include "tests/unit/measure/sample_boot.h"
 #include "tests/unit/measure/samples.h"
 
 #define GIB (UINT64_C(1) << 30)
@@ -31,44 +31,12 @@ static int unload_hw(void **state)
     return 0;
 }
 
-/* rootfs, data disk, NIC, vsock, share; QEMU 8.2.2 */
-static struct cvm_machine deployed_machine(uint32_t cpu_count, const char *layout)
-{
-    struct cvm_error err = { 0 };
-    struct cvm_machine machine = {
-        .qemu = { 8, 2, 2 },
-        .interrupt_trigger = CVM_TRIGGER_EDGE,
-        .cpu_count = cpu_count,
-        .memory_size = 2 * GIB,
-        .pic = true,
-        .pciexbar_base = CVM_PCIEXBAR_BASE,
-        .pci_window64_base = CVM_PCI_WINDOW64_BASE,
-        .page_add_order = CVM_PAGES_TWO_PASS,
-        .kernel_header = CVM_KERNEL_REWRITTEN,
-        .layout = cvm_layout_find(layout),
-    };
-    const struct cvm_device_counts counts = { .rootfs = 1, .nics = 1 };
-    must(cvm_machine_place_devices(&machine, &counts, &err), &err);
-    return machine;
-}
-
 static struct cvm_expectation measure_compact(const struct cvm_machine *machine)
 {
     struct cvm_error err = { 0 };
     struct cvm_expectation e;
     must(cvm_measure_compact(machine, &hw_compact, &e, &err), &err);
     return e;
-}
-
-static const struct cvm_event *find(const struct cvm_expectation *e, unsigned rtmr, uint32_t index)
-{
-    for (uint32_t i = 0; i < e->events.num_events; i++) {
-        if (e->events.events[i].rtmr == rtmr && index-- == 0) {
-            return &e->events.events[i];
-        }
-    }
-    fail_msg("register %u has too few events", rtmr);
-    return NULL;
 }
 
 static void quote_of_tdx_hardware(void **state)
@@ -84,7 +52,7 @@ static void quote_of_tdx_hardware(void **state)
     for (uint32_t i = 0; i < hw.num_events; i++) {
         unsigned rtmr = hw.events[i].imr;
         if (rtmr < 3) {
-            const struct cvm_event *event = find(&e, rtmr, next[rtmr]++);
+            const struct cvm_event *event = event_at(&e, rtmr, next[rtmr]++);
             assert_bytes(event->digest.bytes, 48, hw.events[i].digest.bytes, 48);
         }
     }
@@ -256,62 +224,6 @@ static void ranges_that_cannot_be(void **state)
 
 /* --- firmware files that were really booted --- */
 
-enum { MAX_EXTENDS = 32 };
-
-struct extends {
-    struct cvm_sha384 digests[MAX_EXTENDS];
-    uint32_t count;
-};
-
-/* The extends of one register, in order. */
-static struct extends load_extends(const char *name, unsigned rtmr)
-{
-    struct extends out = { .count = 0 };
-    struct cvm_buf file = load_vector(name);
-    cvm_put_u8(&file, 0);
-    char *rest = NULL;
-    for (char *line = strtok_r((char *)file.data, "\n", &rest); line != NULL;
-         line = strtok_r(NULL, "\n", &rest)) {
-        struct cvm_error err = { 0 };
-        const char *hex = line + strlen("RTMR 0 ");
-        assert_int_equal(strlen(line), strlen("RTMR 0 ") + 96);
-        if (line[5] != (char)('0' + rtmr)) {
-            continue;
-        }
-        assert_true(out.count < MAX_EXTENDS);
-        struct cvm_sha384 *digest = &out.digests[out.count++];
-        must(cvm_hex_decode(hex, strlen(hex), digest->bytes, 48, &err), &err);
-    }
-    cvm_buf_free(&file);
-    return out;
-}
-
-/* As tests/vectors/firmware/README.md describes: 1 vCPU, 2 GiB, data disk, NIC, vsock, share. */
-static struct cvm_machine booted_machine(const char *layout)
-{
-    struct cvm_error err = { 0 };
-    struct cvm_machine machine = deployed_machine(1, layout);
-    machine.qemu = (struct cvm_qemu_version){ 9, 1, 0 };
-    machine.interrupt_trigger = CVM_TRIGGER_LEVEL;
-    machine.pic = false;
-    machine.page_add_order = CVM_PAGES_SINGLE_PASS;
-    const struct cvm_device_counts counts = { .rootfs = 0, .nics = 1 };
-    must(cvm_machine_place_devices(&machine, &counts, &err), &err);
-    assert_int_equal(machine.num_devices, 4);
-    return machine;
-}
-
-static void assert_events(const struct cvm_expectation *e, unsigned rtmr, uint32_t from,
-                          const struct extends *want, const char *except)
-{
-    for (uint32_t i = from; i < want->count; i++) {
-        const struct cvm_event *event = find(e, rtmr, i);
-        if (strstr(except, event->name) == NULL) {
-            assert_bytes(event->digest.bytes, 48, want->digests[i].bytes, 48);
-        }
-    }
-}
-
 /* Its ranges are those of the captured quote's firmware; the kernel is another. */
 static void booted_edk2_stable202502(void **state)
 {
@@ -322,8 +234,8 @@ static void booted_edk2_stable202502(void **state)
     const struct extends rtmr1 = load_extends("firmware/td-built-202502.extends", 1);
     assert_int_equal(rtmr0.count, 13);
     assert_int_equal(rtmr1.count, 5);
-    assert_events(&e, 0, 0, &rtmr0, "");
-    assert_events(&e, 1, 1, &rtmr1, "");
+    assert_extends(&e, 0, 0, &rtmr0, "");
+    assert_extends(&e, 1, 1, &rtmr1, "");
 }
 
 /* Debian's ranges and its SMBIOS strings are its own. */
@@ -334,7 +246,25 @@ static void booted_edk2_of_2026(void **state)
     const struct cvm_expectation e = measure_compact(&machine);
     const struct extends rtmr0 = load_extends("firmware/td-d-bios.extends", 0);
     assert_int_equal(rtmr0.count, 17);
-    assert_events(&e, 0, 0, &rtmr0, "td_hob smbios");
+    assert_extends(&e, 0, 0, &rtmr0, "td_hob smbios");
+}
+
+/* A kernel from before Linux 6.9 extended nothing into RTMR2. */
+static void booted_kernel_that_measures_nothing(void **state)
+{
+    (void)state;
+    static const struct cvm_sha384 zero = { { 0 } };
+    struct cvm_machine machine = booted_machine("pre202505");
+    const struct extends rtmr1 = load_extends("firmware/tdk-61.extends", 1);
+    const struct extends rtmr2 = load_extends("firmware/tdk-61.extends", 2);
+    machine.kernel_measures = CVM_KERNEL_MEASURES_NOTHING;
+    const struct cvm_expectation e = measure_compact(&machine);
+    assert_int_equal(rtmr2.count, 0);
+    assert_int_equal(e.events.num_events, 13 + rtmr1.count);
+    assert_extends(&e, 1, 1, &rtmr1, "");
+    assert_bytes(e.rtmr[2].bytes, 48, zero.bytes, 48);
+    machine.kernel_measures = CVM_KERNEL_MEASURES;
+    assert_int_equal(measure_compact(&machine).events.num_events, 13 + rtmr1.count + 2);
 }
 
 /* --- from files --- */
@@ -408,15 +338,15 @@ static void events_of_an_image(void **state)
     struct files f = build_files();
     const struct cvm_machine machine = booted_machine("pre202505");
     must(cvm_measure_image(&machine, &f.image, &e, &err), &err);
-    assert_int_equal(find(&e, 0, 1)->source, CVM_DIGEST_COMPUTED);
+    assert_int_equal(event_at(&e, 0, 1)->source, CVM_DIGEST_COMPUTED);
     assert_hex(
-        find(&e, 0, 1)->digest.bytes, 48, /* the empty store's well-known digest */
+        event_at(&e, 0, 1)->digest.bytes, 48, /* the empty store's well-known digest */
         "344bc51c980ba621aaa00da3ed7436f7d6e549197dfe699515dfa2c6583d95e6412af21c097d473155875ffd561d6790");
-    assert_string_equal(find(&e, 1, 0)->name, "kernel");
-    assert_int_equal(find(&e, 1, 0)->source, CVM_DIGEST_COMPUTED);
+    assert_string_equal(event_at(&e, 1, 0)->name, "kernel");
+    assert_int_equal(event_at(&e, 1, 0)->source, CVM_DIGEST_COMPUTED);
     const struct extends rtmr2 = load_extends("firmware/td-built-202502.extends", 2);
-    assert_bytes(find(&e, 2, 0)->digest.bytes, 48, rtmr2.digests[0].bytes, 48);
-    assert_bytes(find(&e, 2, 1)->digest.bytes, 48, f.image.initrd.bytes, 48);
+    assert_bytes(event_at(&e, 2, 0)->digest.bytes, 48, rtmr2.digests[0].bytes, 48);
+    assert_bytes(event_at(&e, 2, 1)->digest.bytes, 48, f.image.initrd.bytes, 48);
     free_files(&f);
 }
 
@@ -433,7 +363,7 @@ static void kernel_header_and_memory(void **state)
         machine.memory_size = i % 2 == 0 ? 1 * GIB : 2 * GIB;
         machine.kernel_header = i < 2 ? CVM_KERNEL_REWRITTEN : CVM_KERNEL_AS_IS;
         must(cvm_measure_image(&machine, &f.image, &e, &err), &err);
-        kernel[i] = find(&e, 1, 0)->digest;
+        kernel[i] = event_at(&e, 1, 0)->digest;
     }
     assert_memory_not_equal(&kernel[0], &kernel[1], sizeof kernel[0]);
     assert_memory_not_equal(&kernel[0], &kernel[2], sizeof kernel[0]);
@@ -547,6 +477,7 @@ int main(void)
         cmocka_unit_test(ranges_that_cannot_be),
         cmocka_unit_test(booted_edk2_stable202502),
         cmocka_unit_test(booted_edk2_of_2026),
+        cmocka_unit_test(booted_kernel_that_measures_nothing),
         cmocka_unit_test(image_and_compact_agree),
         cmocka_unit_test(events_of_an_image),
         cmocka_unit_test(kernel_header_and_memory),
