@@ -109,10 +109,6 @@ static bool choose_layout(const struct cvm_firmware *firmware, struct cvm_machin
         return cvm_fail(err, CVM_ERR_UNSUPPORTED, "firmware: its layout is not known: %s",
                         firmware->layout_reason);
     }
-    if (firmware->layout.num_events == 0) {
-        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
-                        "firmware: it measures nothing in a TD, where RTMR0 to RTMR2 stay zero");
-    }
     machine->layout = &firmware->layout;
     return true;
 }

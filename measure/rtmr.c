@@ -257,6 +257,10 @@ static bool check_layout(const struct cvm_layout *layout, struct cvm_error *err)
         return cvm_fail(err, CVM_ERR_USAGE, "firmware layout: %u events, %u of %u boot options",
                         layout->num_events, options, layout->num_boot_options);
     }
+    if (layout->num_events == 0) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "the firmware measures nothing in a TD, where RTMR0 to RTMR2 stay zero");
+    }
     return check_kinds(layout, err);
 }
 

@@ -258,7 +258,9 @@ void cvm_vm_config_put(const struct cvm_machine *machine, const struct cvm_vm_co
     cvm_json_put_bool(b, "hotplug_off", machine->hotplug_off);
     cvm_json_put_u64(b, "num_gpus", cvm_machine_num_gpus(machine));
     cvm_json_put_u64(b, "num_nvswitches", cvm_machine_count(machine, CVM_DEVICE_NVSWITCH_PORT));
-    cvm_json_put_string(b, "ovmf_variant", config->ovmf_variant);
+    cvm_json_put_string(b, "ovmf_variant",
+                        config->ovmf_variant != NULL ? config->ovmf_variant
+                                                     : machine->layout->name);
     if (config->qemu_single_pass_add_pages.set) {
         cvm_json_put_bool(b, "qemu_single_pass_add_pages",
                           machine->page_add_order == CVM_PAGES_TWO_PASS);

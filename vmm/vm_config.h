@@ -78,7 +78,7 @@ void cvm_tdx_measurement_free(struct cvm_tdx_measurement *m);
 
 /*
  * Adds all keys to the open object of b: machine facts from the machine, the rest from config.
- * config->ovmf_variant is the resolved one, since a layout may have no name.
+ * config->ovmf_variant is the resolved one, since a layout may have no name; NULL: the layout's.
  */
 void cvm_vm_config_put(const struct cvm_machine *machine, const struct cvm_vm_config *config,
                        struct cvm_json_builder *b);

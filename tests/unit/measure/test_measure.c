@@ -7,6 +7,7 @@
 #include "measure/base/hash.h"
 #include "tests/support/check.h"
 #include "tests/unit/measure/sample_boot.h"
+#include "tests/unit/measure/sample_volume.h"
 #include "tests/unit/measure/samples.h"
 
 #define GIB (UINT64_C(1) << 30)
@@ -138,6 +139,37 @@ static void counts_expanders(void **state)
     assert_string_equal(measure_compact(&machine).events.events[2].name, "secureboot");
 }
 
+/* fw_cfg items that exist only where the machine sets them, in the order of docs/measurement.md. */
+static void measures_optional_fw_cfg_items(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *data;
+        size_t size;
+    } want[] = {
+        { "fwcfg_bootmenu", "\0\0", 2 },
+        { "fwcfg_boot_menu_wait", "\xe8\x03", 2 },
+        { "fwcfg_reserved_memory_end", "\0\0\0\0\x01\0\0\0", 8 },
+        { "fwcfg_pci_mmio64_mb", "262144", 6 },
+        { "fwcfg_bootorder", "/rom@genroms/linuxboot_dma.bin", 31 },
+    };
+    struct cvm_machine machine = deployed_machine(1, "stable202505");
+    machine.boot_menu_wait = 1000;
+    machine.reserved_memory_end = UINT64_C(1) << 32;
+    machine.pci_mmio64_mb = 262144;
+    const struct cvm_expectation e = measure_compact(&machine);
+    for (uint32_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        struct cvm_error err = { 0 };
+        struct cvm_sha384 digest;
+        must(cvm_sha384(want[i].data, want[i].size, &digest, &err), &err);
+        assert_string_equal(event_at(&e, 0, 2 + i)->name, want[i].name);
+        assert_bytes(event_at(&e, 0, 2 + i)->digest.bytes, 48, digest.bytes, 48);
+    }
+    machine.layout = cvm_layout_find("pre202505"); /* which measures none of them */
+    const struct cvm_expectation older = measure_compact(&machine);
+    assert_string_equal(event_at(&older, 0, 2)->name, "secureboot");
+}
+
 static void assert_compact_refused(const struct cvm_machine *machine,
                                    const struct cvm_compact *compact, enum cvm_error_code code,
                                    const char *message)
@@ -187,6 +219,10 @@ static void machines_and_layouts_that_cannot_be(void **state)
     machine.layout = &layout;
     layout.num_events = CVM_LAYOUT_MAX_EVENTS + 1;
     assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "firmware layout: 25 events");
+    layout.num_events = 0;
+    layout.num_boot_options = 0;
+    assert_compact_refused(&machine, &hw_compact, CVM_ERR_UNSUPPORTED,
+                           "the firmware measures nothing in a TD");
     layout.num_events = 13;
     layout.num_boot_options = 2;
     assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "1 of 2 boot options");
@@ -200,7 +236,10 @@ static void event_kind_that_does_not_exist(void **state)
     struct cvm_layout layout = *machine.layout;
     machine.layout = &layout;
     layout.events[2] = CVM_LAYOUT_KINDS;
-    assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "firmware layout");
+    assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "firmware layout: event 2");
+    layout = *cvm_layout_find("pre202505");
+    layout.boot_options[0] = CVM_BOOT_APPS;
+    assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "firmware layout: boot option 0");
 }
 
 /* A compact measurement need not come from cvm_compact_parse(). */
@@ -350,6 +389,79 @@ static void events_of_an_image(void **state)
     free_files(&f);
 }
 
+/* Newer firmware writes "initrd=initrd " in front. */
+static void command_line_in_front(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    struct cvm_expectation e;
+    struct cvm_compact compact;
+    struct files f = build_files();
+    struct cvm_machine machine = booted_machine("stable202505");
+    struct cvm_layout layout = *machine.layout;
+    layout.cmdline_form = CVM_CMDLINE_PREFIX;
+    machine.layout = &layout;
+    must(cvm_measure_image(&machine, &f.image, &e, &err), &err);
+    const struct extends rtmr2 = load_extends("firmware/td-d-bios.extends", 2);
+    assert_bytes(event_at(&e, 2, 0)->digest.bytes, 48, rtmr2.digests[0].bytes, 48);
+    must(cvm_compact_from_image(&f.image, &layout, CVM_KERNEL_REWRITTEN, &compact, &err), &err);
+    assert_bytes(compact.cmdline.bytes, 48, rtmr2.digests[0].bytes, 48);
+    free_files(&f);
+}
+
+/* A machine that names no layout has the file's; this one is not known. */
+static void layout_of_the_file(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    struct cvm_expectation e;
+    struct files f = build_files();
+    struct cvm_machine machine = booted_machine("pre202505");
+    machine.layout = NULL;
+    assert_false(cvm_measure_image(&machine, &f.image, &e, &err));
+    assert_error(&err, CVM_ERR_UNSUPPORTED,
+                 "firmware: its layout is not known: its code is in no firmware volume");
+    free_files(&f);
+    const struct cvm_firmware_features features = {
+        .measures = true, .acpi = true, .ui_app = true, .cmdline_suffix = true
+    };
+    struct cvm_buf store = store_build(true, NULL, 0, 0x1000);
+    struct cvm_buf firmware = firmware_build_volumes(&features, bytes_of(&store));
+    f = build_files();
+    f.image.firmware = bytes_of(&firmware);
+    must(cvm_measure_image(&machine, &f.image, &e, &err), &err);
+    const struct extends rtmr0 = load_extends("firmware/td-built-202502.extends", 0);
+    assert_extends(&e, 0, 0, &rtmr0, "cfv");
+    free_files(&f);
+    cvm_buf_free(&store);
+    cvm_buf_free(&firmware);
+}
+
+/* What was found out before stands in for the file, and for no other file. */
+static void inspected_files(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    struct cvm_firmware inspected;
+    struct cvm_expectation first;
+    struct cvm_expectation again;
+    struct files f = build_files();
+    const struct cvm_machine machine = booted_machine("pre202505");
+    must(cvm_measure_image(&machine, &f.image, &first, &err), &err);
+    must(cvm_firmware_inspect(f.image.firmware, &inspected, &err), &err);
+    f.image.inspected = &inspected;
+    must(cvm_measure_image(&machine, &f.image, &again, &err), &err);
+    assert_same_registers(&first, &again);
+    f.image.firmware = (struct cvm_bytes){ 0 };
+    must(cvm_measure_image(&machine, &f.image, &again, &err), &err);
+    assert_same_registers(&first, &again);
+    f.image.firmware = bytes_of(&f.firmware);
+    f.firmware.data[0x84000] ^= 1;
+    assert_false(cvm_measure_image(&machine, &f.image, &again, &err));
+    assert_error(&err, CVM_ERR_MISMATCH, "firmware: the file is not the one that was inspected");
+    free_files(&f);
+}
+
 /* The rewritten header follows the memory size; the file's own does not. */
 static void kernel_header_and_memory(void **state)
 {
@@ -483,6 +595,10 @@ int main(void)
         cmocka_unit_test(kernel_header_and_memory),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(counts_expanders),
+        cmocka_unit_test(measures_optional_fw_cfg_items),
+        cmocka_unit_test(command_line_in_front),
+        cmocka_unit_test(layout_of_the_file),
+        cmocka_unit_test(inspected_files),
         cmocka_unit_test(needs_one_variable_store),
         cmocka_unit_test(compact_needs_a_named_layout),
         cmocka_unit_test(out_of_memory),

@@ -200,7 +200,8 @@ static void debian_2022_11(void **state)
     load("/usr/share/ovmf", "OVMF.fd", &bytes);
     const struct cvm_firmware f = inspect(&bytes);
     struct cvm_machine machine = booted_machine("pre202505");
-    const struct cvm_image image = { .inspected = &f, .cmdline = "" };
+    struct cvm_buf kernel = kernel_build(&kernel_modern);
+    const struct cvm_image image = { .inspected = &f, .kernel = bytes_of(&kernel), .cmdline = "" };
     assert_int_equal(f.layout_state, CVM_LAYOUT_DERIVED);
     assert_false(f.features.measures);
     assert_int_equal(f.layout.num_events, 0);
@@ -208,6 +209,7 @@ static void debian_2022_11(void **state)
     machine.layout = NULL;
     assert_false(cvm_measure_image(&machine, &image, &e, &err));
     assert_error(&err, CVM_ERR_UNSUPPORTED, "measures nothing in a TD");
+    cvm_buf_free(&kernel);
     cvm_buf_free(&bytes);
 }
 
