@@ -61,10 +61,11 @@ check_command() { # command
         return
     fi
     while read -r option; do
-        page_text "$page" | grep -qE -- "(^|[^a-z0-9-])$option([^a-z0-9-]|\$)" ||
+        # Not -q: who stops reading early makes the writer fail.
+        page_text "$page" | grep -E -- "(^|[^a-z0-9-])$option([^a-z0-9-]|\$)" >/dev/null ||
             fail "cvm $1: $option is not in $page"
     done < <(help_of "$1" | table_options)
-    page_text cvm.1 | sed -n '/^.SH COMMANDS/,/^.SH OPTIONS/p' | grep -qwF -- "$1" ||
+    page_text cvm.1 | sed -n '/^.SH COMMANDS/,/^.SH OPTIONS/p' | grep -wF -- "$1" >/dev/null ||
         fail "cvm $1 is not in cvm.1"
 }
 
