@@ -182,7 +182,7 @@ static bool walk_section(struct walk *w, struct section *s, struct cvm_error *er
 
 static bool walk_sections(struct walk *w, struct cvm_reader *file, struct cvm_error *err)
 {
-    struct section s;
+    struct section s = { 0 };
     bool found = true;
     while (found) {
         if (!next_section(file, &s, &found, err) || (found && !walk_section(w, &s, err))) {
@@ -261,8 +261,8 @@ static bool walk_file(struct walk *w, const struct volume *v, struct fv_file *fi
 
 static bool walk_files(struct walk *w, struct volume *v, struct cvm_error *err)
 {
-    struct fv_file file;
-    uint8_t state;
+    struct fv_file file = { 0 };
+    uint8_t state = 0;
     for (;;) {
         align(&v->bytes, FILE_ALIGNMENT);
         if (cvm_reader_left(&v->bytes) < FILE_HEADER || is_erased(&v->bytes, v->erased)) {
@@ -356,7 +356,7 @@ static bool read_volume(struct cvm_reader *region, struct volume *out, struct cv
 
 static bool walk_volume(struct walk *w, struct cvm_reader *region, struct cvm_error *err)
 {
-    struct volume v;
+    struct volume v = { 0 };
     size_t at = region->base + region->pos;
     if (!read_volume(region, &v, err)) {
         return cvm_context(err, "firmware volume at offset 0x%zx", at);
@@ -367,7 +367,7 @@ static bool walk_volume(struct walk *w, struct cvm_reader *region, struct cvm_er
 bool fv_contents(struct cvm_bytes region, size_t base, struct cvm_bytes *out, size_t *out_base,
                  struct cvm_error *err)
 {
-    struct volume v;
+    struct volume v = { 0 };
     struct cvm_reader r = cvm_reader_of(region.data, region.size);
     r.base = base;
     if (!read_volume(&r, &v, err)) {

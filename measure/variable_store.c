@@ -100,7 +100,8 @@ bool variable_is_live(const struct variable *v)
 bool variable_is(const struct variable *v, const char *vendor, const char *name)
 {
     size_t length = strlen(name) + 1;
-    if (v->name.size != 2 * length || !cvm_guid_is(v->vendor.bytes, vendor)) {
+    if (v->name.data == NULL || v->name.size != 2 * length ||
+        !cvm_guid_is(v->vendor.bytes, vendor)) {
         return false;
     }
     for (size_t i = 0; i < length; i++) {
@@ -160,7 +161,7 @@ bool variable_store_walk(const struct variable_store *store,
     struct cvm_reader r = cvm_reader_of(store->region.data, store->region.size);
     r.base = store->base;
     for (unsigned count = 0; cvm_reader_left(&r) >= 2; count++) {
-        struct variable v;
+        struct variable v = { .state = 0 };
         if (cvm_read_u16le(&r) != VARIABLE_START) {
             return true;
         }
@@ -249,7 +250,7 @@ static bool hash_event(const struct findings *f, enum wanted which, struct cvm_s
 bool variable_store_measure(struct cvm_bytes section, size_t base,
                             struct cvm_firmware_variables *out, struct cvm_error *err)
 {
-    struct variable_store store;
+    struct variable_store store = { .format = CVM_STORE_NONE };
     struct findings f = { .num_live = 0 };
     if (!variable_store_open(section, base, &store, err) ||
         !variable_store_walk(&store, find, &f, err)) {
