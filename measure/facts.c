@@ -1,8 +1,6 @@
 #include "measure/facts.h"
 
 #include "measure/base/cleanup.h"
-#include "measure/base/hash.h"
-#include "measure/mrtd.h"
 #include "measure/pe.h"
 
 void image_facts_free(struct image_facts *facts)
@@ -11,49 +9,11 @@ void image_facts_free(struct image_facts *facts)
     *facts = (struct image_facts){ 0 };
 }
 
-/* --- firmware --- */
-
-static bool hash_cfv(struct cvm_bytes firmware, const struct cvm_tdvf *tdvf, struct cvm_sha384 *out,
-                     struct cvm_error *err)
-{
-    const struct cvm_tdvf_section *cfv = NULL;
-    unsigned found = 0;
-    for (uint32_t i = 0; i < tdvf->num_sections; i++) {
-        if (tdvf->sections[i].type == CVM_TDVF_CFV) {
-            cfv = &tdvf->sections[i];
-            found++;
-        }
-    }
-    if (found != 1) {
-        return cvm_fail(err, CVM_ERR_MALFORMED, "%u CFV sections instead of one", found);
-    }
-    return cvm_sha384(firmware.data + cfv->data_offset, cfv->raw_size, out, err);
-}
-
 bool image_facts_take_firmware(struct image_facts *facts, struct cvm_bytes firmware,
                                struct cvm_error *err)
 {
-    struct cvm_tdvf tdvf;
-    struct firmware_facts f;
-    if (!cvm_tdvf_parse(firmware, &tdvf, err) || !cvm_tdvf_ranges(&tdvf, &f.ranges, err) ||
-        !hash_cfv(firmware, &tdvf, &f.cfv, err)) {
-        return cvm_context(err, "firmware");
-    }
-    facts->firmware = f;
-    facts->has_firmware = true;
-    return true;
-}
-
-bool image_facts_add_mrtd(struct image_facts *facts, struct cvm_bytes firmware,
-                          enum cvm_page_add_order order, struct cvm_error *err)
-{
-    struct cvm_tdvf tdvf;
-    if (!cvm_tdvf_parse(firmware, &tdvf, err) ||
-        !mrtd_compute(firmware, &tdvf, order, &facts->mrtd[order], err)) {
-        return cvm_context(err, "firmware");
-    }
-    facts->has_mrtd[order] = true;
-    return true;
+    facts->has_firmware = cvm_firmware_inspect(firmware, &facts->firmware, err);
+    return facts->has_firmware || cvm_context(err, "firmware");
 }
 
 /* --- kernel --- */
@@ -62,6 +22,9 @@ void image_facts_take_kernel(struct image_facts *facts, struct cvm_bytes kernel)
 {
     struct cvm_error ignored = { 0 };
     facts->has_setup = kernel_read_setup(kernel, &facts->setup, &ignored);
+    ignored = (struct cvm_error){ 0 };
+    kernel_read_version(kernel, &facts->kernel);
+    (void)!pe_is_signed(kernel, &facts->kernel.is_signed, &ignored);
 }
 
 bool image_facts_kernel_form(const struct image_facts *facts, const struct cvm_machine *machine,
@@ -144,8 +107,7 @@ static bool lacks_kernel(const struct image_facts *facts, const struct cvm_machi
 unsigned image_facts_need(const struct image_facts *facts, const struct cvm_machine *machine,
                           const char *cmdline)
 {
-    bool firmware = !facts->has_firmware || !facts->has_mrtd[machine->page_add_order];
-    return (firmware ? NEED_FIRMWARE : 0) |
+    return (facts->has_firmware ? 0 : NEED_FIRMWARE) |
            (lacks_kernel(facts, machine, cmdline) ? NEED_KERNEL : 0);
 }
 
@@ -170,10 +132,6 @@ bool image_facts_complete(struct image_facts *facts, struct cvm_bytes firmware,
                           const char *cmdline, struct cvm_error *err)
 {
     if (!facts->has_firmware && !image_facts_take_firmware(facts, firmware, err)) {
-        return false;
-    }
-    if (!facts->has_mrtd[machine->page_add_order] &&
-        !image_facts_add_mrtd(facts, firmware, machine->page_add_order, err)) {
         return false;
     }
     return (image_facts_need(facts, machine, cmdline) & NEED_KERNEL) == 0 ||

@@ -2,8 +2,8 @@
  * What is measured of an image's files, apart from the files: once taken, every machine that
  * starts the image is measured from it, exactly as from the files.
  *
- * Two digests depend on the machine and are worked out when one first needs them: MRTD on the
- * order in which pages are added, the kernel's on the form in which QEMU serves it.
+ * The kernel's digest depends on the machine, by the form in which QEMU serves the file, and is
+ * worked out when a machine first needs it.
  *
  * Threads: no global state; reading one object from several threads is fine.
  */
@@ -12,12 +12,6 @@
 
 #include "measure/include/cvm/measure.h"
 #include "measure/kernel.h"
-
-/* What RTMR0 takes from the firmware file, whatever the machine. */
-struct firmware_facts {
-    struct cvm_td_ranges ranges;
-    struct cvm_sha384 cfv; /* of the variable store */
-};
 
 /* What QEMU makes of the kernel file. */
 struct kernel_form {
@@ -30,18 +24,15 @@ struct kernel_digest {
     struct cvm_sha384 digest; /* Authenticode */
 };
 
-enum { IMAGE_FACTS_ORDERS = 2 }; /* values of enum cvm_page_add_order */
-
 /* Starts as { 0 }, with the initrd's two values set by the caller, who has the file. */
 struct image_facts {
     struct cvm_sha384 initrd;
     uint64_t initrd_size; /* bytes */
 
     bool has_firmware;
-    struct firmware_facts firmware;
-    bool has_mrtd[IMAGE_FACTS_ORDERS]; /* by enum cvm_page_add_order */
-    struct cvm_sha384 mrtd[IMAGE_FACTS_ORDERS];
+    struct cvm_firmware firmware;
 
+    struct cvm_kernel_info kernel;
     bool has_setup; /* false for a kernel without a Linux setup header */
     struct kernel_setup setup;
     struct kernel_digest *kernels; /* owned; one per form that was asked for, in that order */
@@ -52,15 +43,14 @@ struct image_facts {
 
 void image_facts_free(struct image_facts *facts);
 
-/* Takes everything that needs no machine from the firmware file: the one place that does. */
+/* Takes everything from the firmware file: the one place that does. */
 CVM_MUST_CHECK bool image_facts_take_firmware(struct image_facts *facts, struct cvm_bytes firmware,
                                               struct cvm_error *err);
 
-/* Works out MRTD for an order. */
-CVM_MUST_CHECK bool image_facts_add_mrtd(struct image_facts *facts, struct cvm_bytes firmware,
-                                         enum cvm_page_add_order order, struct cvm_error *err);
-
-/* Takes what needs no machine from the kernel file; one without setup header may do as it is. */
+/*
+ * Takes what needs no machine from the kernel file. One without setup header may do as it is; one
+ * that is no PE image is told when it is hashed.
+ */
 void image_facts_take_kernel(struct image_facts *facts, struct cvm_bytes kernel);
 
 /*

@@ -2,11 +2,14 @@
 
 #include "measure/base/reader.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
     HEADER_MAGIC_AT = 0x202,
     PROTOCOL_AT = 0x206,
+    VERSION_AT = 0x20e, /* where the text lies, counted from: */
+    VERSION_BASE = 0x200,
     TYPE_OF_LOADER_AT = 0x210,
     LOADFLAGS_AT = 0x211,
     RAMDISK_IMAGE_AT = 0x218,
@@ -123,5 +126,45 @@ void kernel_rewrite_header(uint8_t *kernel, const struct kernel_setup *setup, ui
     if (initrd_size != 0) {
         store(kernel, RAMDISK_IMAGE_AT, initrd_address, 4);
         store(kernel, RAMDISK_SIZE_AT, (uint32_t)initrd_size, 4);
+    }
+}
+
+/* MAJOR.MINOR at the start of a version. */
+static bool parse_version(const char *text, unsigned *major, unsigned *minor)
+{
+    char *end;
+    unsigned long first = strtoul(text, &end, 10);
+    if (end == text || *end != '.' || end[1] < '0' || end[1] > '9' || first > UINT16_MAX) {
+        return false;
+    }
+    unsigned long second = strtoul(end + 1, NULL, 10);
+    *major = (unsigned)first;
+    *minor = (unsigned)(second > UINT16_MAX ? UINT16_MAX : second);
+    return true;
+}
+
+void kernel_read_version(struct cvm_bytes kernel, struct cvm_kernel_info *out)
+{
+    enum { MEASURES_FROM_MAJOR = 6, MEASURES_FROM_MINOR = 9 };
+    struct cvm_reader r = cvm_reader_of(kernel.data, kernel.size);
+    unsigned major = 0;
+    unsigned minor = 0;
+    cvm_read_seek(&r, VERSION_AT);
+    uint16_t at = cvm_read_u16le(&r);
+    cvm_read_seek(&r, (uint64_t)at + VERSION_BASE);
+    size_t length = 0;
+    for (uint8_t c = cvm_read_u8(&r); c > ' ' && c < 0x7f; c = cvm_read_u8(&r)) {
+        if (length == sizeof out->version - 1) {
+            break;
+        }
+        out->version[length++] = (char)c;
+    }
+    out->version[length] = '\0';
+    out->version_known = at != 0 && parse_version(out->version, &major, &minor);
+    out->is_old =
+        out->version_known && (major < MEASURES_FROM_MAJOR ||
+                               (major == MEASURES_FROM_MAJOR && minor < MEASURES_FROM_MINOR));
+    if (!out->version_known) {
+        out->version[0] = '\0';
     }
 }

@@ -11,7 +11,7 @@
 #define CVM_KERNEL_H
 
 #include "measure/base/error.h"
-#include "measure/include/cvm/machine.h"
+#include "measure/include/cvm/measure.h"
 
 /* The header's fields that decide. */
 struct kernel_setup {
@@ -47,5 +47,13 @@ CVM_MUST_CHECK bool kernel_place_initrd(const struct kernel_setup *setup,
  */
 void kernel_rewrite_header(uint8_t *kernel, const struct kernel_setup *setup, uint64_t initrd_size,
                            uint32_t initrd_address);
+
+/*
+ * Reads the text of the kernel's version, "6.12.117-cloud-amd64 (...) #1 SMP ...", up to its
+ * first blank: out->version, out->version_known and out->is_old.
+ *
+ * A kernel that does not say its version has version_known false; that is no failure.
+ */
+void kernel_read_version(struct cvm_bytes kernel, struct cvm_kernel_info *out);
 
 #endif

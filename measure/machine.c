@@ -1,6 +1,7 @@
 #include "measure/include/cvm/machine.h"
 
 #include "measure/base/error.h"
+#include "measure/include/cvm/layout.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -388,6 +389,12 @@ static bool same_firmware_strings(const struct cvm_smbios_firmware *a,
            strncmp(a->date, b->date, sizeof a->date) == 0;
 }
 
+static bool same_layout(const struct cvm_machine *a, const struct cvm_machine *b)
+{
+    return a->layout == b->layout ||
+           (a->layout != NULL && b->layout != NULL && cvm_layout_equal(a->layout, b->layout));
+}
+
 bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
 {
     return cvm_qemu_version_compare(a->qemu, b->qemu) == 0 &&
@@ -399,9 +406,12 @@ bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
            same_bars(&a->gpu_bars, &b->gpu_bars) &&
            same_bars(&a->nvswitch_bars, &b->nvswitch_bars) && same_smbios(&a->smbios, &b->smbios) &&
            a->page_add_order == b->page_add_order && a->kernel_header == b->kernel_header &&
-           a->layout == b->layout && same_fact(a->cpu_signature, b->cpu_signature) &&
+           same_fact(a->cpu_signature, b->cpu_signature) &&
            same_fact(a->cpu_features_edx, b->cpu_features_edx) &&
-           same_firmware_strings(&a->firmware_strings, &b->firmware_strings);
+           same_firmware_strings(&a->firmware_strings, &b->firmware_strings) &&
+           a->kernel_measures == b->kernel_measures && a->boot_menu_wait == b->boot_menu_wait &&
+           a->reserved_memory_end == b->reserved_memory_end &&
+           a->pci_mmio64_mb == b->pci_mmio64_mb && same_layout(a, b);
 }
 
 uint64_t cvm_machine_ram_below_4g(const struct cvm_machine *machine)

@@ -1,13 +1,10 @@
 #include "measure/include/cvm/measure.h"
 
 #include "measure/base/cleanup.h"
-#include "measure/base/hex.h"
+#include "measure/base/hash.h"
 #include "measure/facts.h"
+#include "measure/firmware.h"
 #include "measure/rtmr.h"
-
-/* An empty variable store of a 4 MiB build: what deployed verifiers assume of every image. */
-#define EMPTY_CFV                                                                                  \
-    "344bc51c980ba621aaa00da3ed7436f7d6e549197dfe699515dfa2c6583d95e6412af21c097d473155875ffd561d6790"
 
 /* From here on (bytes) a machine's low memory ends at 2 GiB, where a compact kernel digest fits. */
 #define COMPACT_MEMORY (UINT64_C(2) << 30)
@@ -18,15 +15,11 @@ struct parts {
     struct cvm_sha384 mrtd;
     struct cvm_sha384 cfv;
     enum cvm_digest_source cfv_source;
+    const struct cvm_firmware_variables *variables; /* NULL where they are not known */
     struct cvm_td_ranges ranges;
     struct cvm_sha384 kernel, cmdline, initrd;
     enum cvm_digest_source source; /* of the last three */
 };
-
-static bool hash_empty_cfv(struct cvm_sha384 *out, struct cvm_error *err)
-{
-    return cvm_hex_decode(EMPTY_CFV, sizeof EMPTY_CFV - 1, out->bytes, sizeof out->bytes, err);
-}
 
 static bool expect(const struct cvm_machine *machine, const struct parts *parts,
                    struct cvm_expectation *out, struct cvm_error *err)
@@ -37,61 +30,129 @@ static bool expect(const struct cvm_machine *machine, const struct parts *parts,
         .ranges = &parts->ranges,
         .cfv = &parts->cfv,
         .cfv_source = parts->cfv_source,
+        .variables = parts->variables,
     };
     struct rtmr0_extrapolated extrapolated;
     if (!rtmr0_put_events(&in, &e.events, &extrapolated, err) ||
         !rtmr1_put_events(&parts->kernel, parts->source, &e.events, err)) {
         return false;
     }
-    rtmr2_put_events(&parts->cmdline, &parts->initrd, parts->source, &e.events);
+    if (machine->kernel_measures != CVM_KERNEL_MEASURES_NOTHING) {
+        rtmr2_put_events(&parts->cmdline, &parts->initrd, parts->source, &e.events);
+    }
     for (unsigned i = 0; i < 3; i++) {
         if (!cvm_event_list_replay(&e.events, i, &e.rtmr[i], err)) {
             return false;
         }
     }
-    struct cvm_sha384 empty;
-    if (!hash_empty_cfv(&empty, err)) {
-        return false;
-    }
     e.acpi_extrapolated = extrapolated.acpi;
     e.smbios_extrapolated = extrapolated.smbios;
-    e.unknown_variables = memcmp(&empty, &parts->cfv, sizeof empty) != 0;
     *out = e;
     return true;
+}
+
+/* What the machine does not say of the firmware is what was read out of the file. */
+static bool complete_machine(const struct cvm_firmware *firmware, struct cvm_machine *machine,
+                             struct cvm_error *err)
+{
+    if (machine->firmware_strings.vendor[0] == '\0') {
+        machine->firmware_strings = firmware->strings;
+    }
+    if (machine->layout != NULL) {
+        return true;
+    }
+    if (firmware->layout_state == CVM_LAYOUT_UNKNOWN) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED, "firmware: its layout is not known: %s",
+                        firmware->layout_reason);
+    }
+    machine->layout = &firmware->layout;
+    return true;
+}
+
+/* What the files say and the events do not. */
+static void add_remarks(const struct image_facts *facts, struct cvm_expectation *out)
+{
+    const struct cvm_firmware *firmware = &facts->firmware;
+    out->unknown_variables = firmware->variables.format == CVM_STORE_NONE && !firmware->empty_store;
+    out->stored_boot_options = firmware->variables.boot_options;
+    out->secure_boot = firmware->variables.secure_boot && firmware->features.secure_boot_config;
+    out->kernel = facts->kernel;
+}
+
+static struct parts parts_of(const struct image_facts *facts, const struct cvm_machine *machine)
+{
+    const struct cvm_firmware *firmware = &facts->firmware;
+    bool single = machine->page_add_order == CVM_PAGES_SINGLE_PASS;
+    return (struct parts){
+        .mrtd = single ? firmware->mrtd_single_pass : firmware->mrtd_two_pass,
+        .cfv = firmware->cfv,
+        .cfv_source = CVM_DIGEST_COMPUTED,
+        .variables = &firmware->variables,
+        .ranges = firmware->ranges,
+        .initrd = facts->initrd,
+        .source = CVM_DIGEST_COMPUTED,
+    };
 }
 
 bool image_facts_measure(const struct image_facts *facts, const struct cvm_machine *machine,
                          const char *cmdline, struct cvm_expectation *out, struct cvm_error *err)
 {
     struct kernel_form form = { 0 };
-    struct parts parts = {
-        .mrtd = facts->mrtd[machine->page_add_order],
-        .cfv = facts->firmware.cfv,
-        .cfv_source = CVM_DIGEST_COMPUTED,
-        .ranges = facts->firmware.ranges,
-        .initrd = facts->initrd,
-        .source = CVM_DIGEST_COMPUTED,
-    };
+    struct cvm_machine m = *machine;
+    struct cvm_expectation e;
     if (!cvm_machine_check(machine, err)) {
         return cvm_context(err, "machine");
     }
-    if (!image_facts_kernel_form(facts, machine, cmdline, &form, err)) {
+    if (!facts->has_firmware) {
+        return cvm_fail(err, CVM_ERR_USAGE, "the firmware was not read");
+    }
+    if (!complete_machine(&facts->firmware, &m, err) ||
+        !image_facts_kernel_form(facts, &m, cmdline, &form, err)) {
         return false;
     }
     const struct cvm_sha384 *kernel = image_facts_find_kernel(facts, &form);
-    if (kernel == NULL || !facts->has_firmware || !facts->has_mrtd[machine->page_add_order]) {
-        return cvm_fail(err, CVM_ERR_USAGE, "the image was not read for this machine");
+    if (kernel == NULL) {
+        return cvm_fail(err, CVM_ERR_USAGE, "the kernel was not read for this machine");
     }
+    struct parts parts = parts_of(facts, &m);
     parts.kernel = *kernel;
-    return rtmr2_hash_cmdline(cmdline, &parts.cmdline, err) && expect(machine, &parts, out, err);
+    if (!rtmr2_hash_cmdline(cmdline, m.layout->cmdline_form, &parts.cmdline, err) ||
+        !expect(&m, &parts, &e, err)) {
+        return false;
+    }
+    add_remarks(facts, &e);
+    *out = e;
+    return true;
+}
+
+/* What is known of the firmware already must be of this file. */
+static bool check_inspected(const struct cvm_image *image, struct cvm_error *err)
+{
+    struct cvm_sha384 digest;
+    if (image->firmware.size == 0) {
+        return true;
+    }
+    if (!cvm_sha384(image->firmware.data, image->firmware.size, &digest, err)) {
+        return false;
+    }
+    return memcmp(&digest, &image->inspected->digest, sizeof digest) == 0
+               ? true
+               : cvm_fail(err, CVM_ERR_MISMATCH,
+                          "firmware: the file is not the one that was inspected");
 }
 
 /* What of an image needs no machine. */
-static struct image_facts facts_of(const struct cvm_image *image)
+static bool take_facts(const struct cvm_image *image, struct image_facts *out,
+                       struct cvm_error *err)
 {
-    struct image_facts facts = { .initrd = image->initrd, .initrd_size = image->initrd_size };
-    image_facts_take_kernel(&facts, image->kernel);
-    return facts;
+    *out = (struct image_facts){ .initrd = image->initrd, .initrd_size = image->initrd_size };
+    image_facts_take_kernel(out, image->kernel);
+    if (image->inspected == NULL) {
+        return image_facts_take_firmware(out, image->firmware, err);
+    }
+    out->firmware = *image->inspected;
+    out->has_firmware = true;
+    return check_inspected(image, err);
 }
 
 bool cvm_measure_image(const struct cvm_machine *machine, const struct cvm_image *image,
@@ -100,8 +161,9 @@ bool cvm_measure_image(const struct cvm_machine *machine, const struct cvm_image
     if (!cvm_machine_check(machine, err)) {
         return cvm_context(err, "machine");
     }
-    autofacts struct image_facts facts = facts_of(image);
-    return image_facts_complete(&facts, image->firmware, image->kernel, machine, image->cmdline,
+    autofacts struct image_facts facts = { 0 };
+    return take_facts(image, &facts, err) &&
+           image_facts_complete(&facts, image->firmware, image->kernel, machine, image->cmdline,
                                 err) &&
            image_facts_measure(&facts, machine, image->cmdline, out, err);
 }
@@ -133,7 +195,7 @@ bool cvm_measure_compact(const struct cvm_machine *machine, const struct cvm_com
         .initrd = compact->initrd,
         .source = CVM_DIGEST_DECLARED,
     };
-    return hash_empty_cfv(&parts.cfv, err) && expect(machine, &parts, out, err);
+    return firmware_hash_empty_cfv(&parts.cfv, err) && expect(machine, &parts, out, err);
 }
 
 bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layout *layout,
@@ -142,31 +204,27 @@ bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layo
 {
     struct cvm_compact compact = { .initrd = image->initrd };
     struct kernel_form form = { 0 };
-    struct cvm_machine machine = {
+    const struct cvm_machine machine = {
         /* all that the kernel's header depends on */
         .memory_size = COMPACT_MEMORY,
         .kernel_header = kernel_header,
     };
-    if (layout->name == NULL || strlen(layout->name) >= sizeof compact.ovmf) {
+    if (layout->name[0] == '\0' || strlen(layout->name) >= sizeof compact.ovmf) {
         return cvm_fail(err, CVM_ERR_UNSUPPORTED,
                         "a firmware layout without a name has no compact measurement");
     }
     memcpy(compact.ovmf, layout->name, strlen(layout->name) + 1);
-    autofacts struct image_facts facts = facts_of(image);
-    for (unsigned order = 0; order < IMAGE_FACTS_ORDERS; order++) {
-        machine.page_add_order = (enum cvm_page_add_order)order;
-        if (!image_facts_complete(&facts, image->firmware, image->kernel, &machine, image->cmdline,
-                                  err)) {
-            return false;
-        }
-    }
-    if (!image_facts_kernel_form(&facts, &machine, image->cmdline, &form, err) ||
-        !rtmr2_hash_cmdline(image->cmdline, &compact.cmdline, err)) {
+    autofacts struct image_facts facts = { 0 };
+    if (!take_facts(image, &facts, err) ||
+        !image_facts_complete(&facts, image->firmware, image->kernel, &machine, image->cmdline,
+                              err) ||
+        !image_facts_kernel_form(&facts, &machine, image->cmdline, &form, err) ||
+        !rtmr2_hash_cmdline(image->cmdline, layout->cmdline_form, &compact.cmdline, err)) {
         return false;
     }
     compact.ranges = facts.firmware.ranges;
-    compact.mrtd_single_pass = facts.mrtd[CVM_PAGES_SINGLE_PASS];
-    compact.mrtd_two_pass = facts.mrtd[CVM_PAGES_TWO_PASS];
+    compact.mrtd_single_pass = facts.firmware.mrtd_single_pass;
+    compact.mrtd_two_pass = facts.firmware.mrtd_two_pass;
     compact.kernel_authenticode = *image_facts_find_kernel(&facts, &form);
     *out = compact;
     return true;

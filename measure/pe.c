@@ -205,3 +205,13 @@ bool pe_authenticode(struct cvm_bytes image, struct cvm_sha384 *out, struct cvm_
     }
     return hash_rest(&hash, image, &pe, hashed, err) && cvm_hash_final(&hash, out->bytes, err);
 }
+
+bool pe_is_signed(struct cvm_bytes image, bool *out, struct cvm_error *err)
+{
+    struct pe pe = { 0 };
+    if (!parse(image, &pe, err)) {
+        return false;
+    }
+    *out = pe.certificate_size != 0;
+    return true;
+}

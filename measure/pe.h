@@ -18,4 +18,8 @@
 CVM_MUST_CHECK bool pe_authenticode(struct cvm_bytes image, struct cvm_sha384 *out,
                                     struct cvm_error *err);
 
+/* Whether the image has a certificate table; by whom it is signed is not looked at. Fails as above.
+ */
+CVM_MUST_CHECK bool pe_is_signed(struct cvm_bytes image, bool *out, struct cvm_error *err);
+
 #endif

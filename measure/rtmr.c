@@ -58,14 +58,27 @@ static bool put_cfv(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *o
     return true;
 }
 
-/* etc/extra-pci-roots: u64, how many expanders there are. */
-static bool put_extra_pci_roots(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
-                                struct cvm_error *err)
+/* fw_cfg items that exist where the machine has what they say. */
+static bool put_fw_cfg(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                       struct cvm_error *err)
 {
-    (void)kind;
-    cvm_autobuf struct cvm_buf count = { 0 };
-    cvm_put_le(&count, cvm_machine_count(r->in->machine, CVM_DEVICE_EXPANDER), 8);
-    return hash_buf(&count, out, err);
+    const struct cvm_machine *m = r->in->machine;
+    cvm_autobuf struct cvm_buf item = { 0 };
+    switch (kind) {
+    case CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS: /* how many expanders there are */
+        cvm_put_le(&item, cvm_machine_count(m, CVM_DEVICE_EXPANDER), 8);
+        break;
+    case CVM_LAYOUT_FWCFG_BOOT_MENU_WAIT:
+        cvm_put_le(&item, m->boot_menu_wait, 2);
+        break;
+    case CVM_LAYOUT_FWCFG_RESERVED_MEMORY_END:
+        cvm_put_le(&item, m->reserved_memory_end, 8);
+        break;
+    default: /* opt/ovmf/X-PciMmio64Mb, a text without NUL */
+        cvm_put_format(&item, "%u", m->pci_mmio64_mb);
+        break;
+    }
+    return hash_buf(&item, out, err);
 }
 
 /* Values that are the same for every machine that this library describes. */
@@ -84,20 +97,40 @@ static bool put_fixed(struct rtmr0 *r, enum cvm_layout_kind kind, struct result 
     }
 }
 
-/* The secure boot variables of an empty store. */
+/* The state of secure boot, in builds that can change it. */
+static bool put_secureboot(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                           struct cvm_error *err)
+{
+    (void)kind;
+    const struct cvm_firmware_variables *variables = r->in->variables;
+    const uint8_t state[1] = { variables != NULL && variables->secure_boot };
+    cvm_autobuf struct cvm_buf event = { 0 };
+    efi_put_variable_event(
+        &event, EFI_GLOBAL_VARIABLE_GUID, "SecureBoot",
+        (struct cvm_bytes){ state, r->in->machine->layout->secure_boot_byte ? sizeof state : 0 });
+    return hash_buf(&event, out, err);
+}
+
+/* Keys that are enrolled in the variable store, or empty variables. */
 static bool put_variable(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
                          struct cvm_error *err)
 {
     static const struct {
         const char *guid, *name;
+        size_t offset;
     } variables[CVM_LAYOUT_KINDS] = {
-        [CVM_LAYOUT_SECUREBOOT] = { EFI_GLOBAL_VARIABLE_GUID, "SecureBoot" },
-        [CVM_LAYOUT_PK] = { EFI_GLOBAL_VARIABLE_GUID, "PK" },
-        [CVM_LAYOUT_KEK] = { EFI_GLOBAL_VARIABLE_GUID, "KEK" },
-        [CVM_LAYOUT_DB] = { EFI_IMAGE_SECURITY_DATABASE_GUID, "db" },
-        [CVM_LAYOUT_DBX] = { EFI_IMAGE_SECURITY_DATABASE_GUID, "dbx" },
+#define STORED(f) offsetof(struct cvm_firmware_variables, f)
+        [CVM_LAYOUT_PK] = { EFI_GLOBAL_VARIABLE_GUID, "PK", STORED(pk) },
+        [CVM_LAYOUT_KEK] = { EFI_GLOBAL_VARIABLE_GUID, "KEK", STORED(kek) },
+        [CVM_LAYOUT_DB] = { EFI_IMAGE_SECURITY_DATABASE_GUID, "db", STORED(db) },
+        [CVM_LAYOUT_DBX] = { EFI_IMAGE_SECURITY_DATABASE_GUID, "dbx", STORED(dbx) },
+#undef STORED
     };
-    (void)r;
+    if (r->in->variables != NULL) {
+        const char *stored = (const char *)r->in->variables + variables[kind].offset;
+        out->digest = ((const struct cvm_secure_variable *)(const void *)stored)->digest;
+        return true;
+    }
     cvm_autobuf struct cvm_buf event = { 0 };
     efi_put_variable_event(&event, variables[kind].guid, variables[kind].name,
                            (struct cvm_bytes){ 0 });
@@ -183,33 +216,33 @@ static bool put_boot_option(struct rtmr0 *r, enum cvm_layout_kind kind, struct r
     (void)kind;
     const struct cvm_layout *layout = r->in->machine->layout;
     cvm_autobuf struct cvm_buf option = { 0 };
-    efi_put_load_option(&option, &layout->boot_options[r->next_boot_option]);
+    efi_put_load_option(&option, cvm_boot_option_at(layout->boot_options[r->next_boot_option]));
     return hash_buf(&option, out, err);
 }
 
-/* One row per kind of event; the digest is that of the event's data. */
-static const struct rule {
-    const char *name;
-    bool (*put)(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
-                struct cvm_error *err);
-} rules[CVM_LAYOUT_KINDS] = {
-    [CVM_LAYOUT_TD_HOB] = { "td_hob", put_td_hob },
-    [CVM_LAYOUT_CFV] = { "cfv", put_cfv },
-    [CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS] = { "fwcfg_extra_pci_roots", put_extra_pci_roots },
-    [CVM_LAYOUT_FWCFG_BOOTMENU] = { "fwcfg_bootmenu", put_fixed },
-    [CVM_LAYOUT_FWCFG_BOOTORDER] = { "fwcfg_bootorder", put_fixed },
-    [CVM_LAYOUT_SECUREBOOT] = { "secureboot", put_variable },
-    [CVM_LAYOUT_PK] = { "pk", put_variable },
-    [CVM_LAYOUT_KEK] = { "kek", put_variable },
-    [CVM_LAYOUT_DB] = { "db", put_variable },
-    [CVM_LAYOUT_DBX] = { "dbx", put_variable },
-    [CVM_LAYOUT_SEPARATOR] = { "separator", put_fixed },
-    [CVM_LAYOUT_ACPI_LOADER] = { "acpi_loader", put_acpi },
-    [CVM_LAYOUT_ACPI_RSDP] = { "acpi_rsdp", put_acpi },
-    [CVM_LAYOUT_ACPI_TABLES] = { "acpi_tables", put_acpi },
-    [CVM_LAYOUT_SMBIOS] = { "smbios", put_smbios },
-    [CVM_LAYOUT_BOOT_ORDER] = { "boot_order", put_boot_order },
-    [CVM_LAYOUT_BOOT_OPTION] = { NULL, put_boot_option }, /* named by number */
+/* One function per kind of event; the digest is that of the event's data. */
+static bool (*const rules[CVM_LAYOUT_KINDS])(struct rtmr0 *r, enum cvm_layout_kind kind,
+                                             struct result *out, struct cvm_error *err) = {
+    [CVM_LAYOUT_TD_HOB] = put_td_hob,
+    [CVM_LAYOUT_CFV] = put_cfv,
+    [CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS] = put_fw_cfg,
+    [CVM_LAYOUT_FWCFG_BOOTMENU] = put_fixed,
+    [CVM_LAYOUT_FWCFG_BOOT_MENU_WAIT] = put_fw_cfg,
+    [CVM_LAYOUT_FWCFG_RESERVED_MEMORY_END] = put_fw_cfg,
+    [CVM_LAYOUT_FWCFG_PCI_MMIO64_MB] = put_fw_cfg,
+    [CVM_LAYOUT_FWCFG_BOOTORDER] = put_fixed,
+    [CVM_LAYOUT_SECUREBOOT] = put_secureboot,
+    [CVM_LAYOUT_PK] = put_variable,
+    [CVM_LAYOUT_KEK] = put_variable,
+    [CVM_LAYOUT_DB] = put_variable,
+    [CVM_LAYOUT_DBX] = put_variable,
+    [CVM_LAYOUT_SEPARATOR] = put_fixed,
+    [CVM_LAYOUT_ACPI_LOADER] = put_acpi,
+    [CVM_LAYOUT_ACPI_RSDP] = put_acpi,
+    [CVM_LAYOUT_ACPI_TABLES] = put_acpi,
+    [CVM_LAYOUT_SMBIOS] = put_smbios,
+    [CVM_LAYOUT_BOOT_ORDER] = put_boot_order,
+    [CVM_LAYOUT_BOOT_OPTION] = put_boot_option,
 };
 
 static const char *const boot_option_names[CVM_LAYOUT_MAX_BOOT_OPTIONS] = {
@@ -230,6 +263,24 @@ static void free_work(struct rtmr0 *r)
     cvm_acpi_free(&r->acpi);
 }
 
+static bool check_kinds(const struct cvm_layout *layout, struct cvm_error *err)
+{
+    for (uint32_t i = 0; i < layout->num_events; i++) {
+        if ((unsigned)layout->events[i] >= CVM_LAYOUT_KINDS) {
+            return cvm_fail(err, CVM_ERR_USAGE, "firmware layout: event %u is of no known kind, %u",
+                            i, (unsigned)layout->events[i]);
+        }
+    }
+    for (uint32_t i = 0; i < layout->num_boot_options; i++) {
+        if (cvm_boot_option_at(layout->boot_options[i]) == NULL) {
+            return cvm_fail(err, CVM_ERR_USAGE,
+                            "firmware layout: boot option %u is of no known kind, %u", i,
+                            (unsigned)layout->boot_options[i]);
+        }
+    }
+    return true;
+}
+
 /* A layout may come from a caller: its counts are checked before they are used. */
 static bool check_layout(const struct cvm_layout *layout, struct cvm_error *err)
 {
@@ -238,10 +289,6 @@ static bool check_layout(const struct cvm_layout *layout, struct cvm_error *err)
     }
     uint32_t options = 0;
     for (uint32_t i = 0; i < layout->num_events && i < CVM_LAYOUT_MAX_EVENTS; i++) {
-        if ((unsigned)layout->events[i] >= CVM_LAYOUT_KINDS) {
-            return cvm_fail(err, CVM_ERR_USAGE, "firmware layout: event %u is of no known kind, %u",
-                            i, (unsigned)layout->events[i]);
-        }
         options += layout->events[i] == CVM_LAYOUT_BOOT_OPTION;
     }
     if (layout->num_events > CVM_LAYOUT_MAX_EVENTS || options != layout->num_boot_options ||
@@ -249,14 +296,28 @@ static bool check_layout(const struct cvm_layout *layout, struct cvm_error *err)
         return cvm_fail(err, CVM_ERR_USAGE, "firmware layout: %u events, %u of %u boot options",
                         layout->num_events, options, layout->num_boot_options);
     }
-    return true;
+    if (layout->num_events == 0) {
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "the firmware measures nothing in a TD, where RTMR0 to RTMR2 stay zero");
+    }
+    return check_kinds(layout, err);
 }
 
-/* A fw_cfg file that does not exist is not measured. */
+/* A fw_cfg item that does not exist is not measured. */
 static bool exists(const struct cvm_machine *machine, enum cvm_layout_kind kind)
 {
-    return kind != CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS ||
-           cvm_machine_count(machine, CVM_DEVICE_EXPANDER) != 0;
+    switch (kind) {
+    case CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS:
+        return cvm_machine_count(machine, CVM_DEVICE_EXPANDER) != 0;
+    case CVM_LAYOUT_FWCFG_BOOT_MENU_WAIT:
+        return machine->boot_menu_wait != 0;
+    case CVM_LAYOUT_FWCFG_RESERVED_MEMORY_END:
+        return machine->reserved_memory_end != 0;
+    case CVM_LAYOUT_FWCFG_PCI_MMIO64_MB:
+        return machine->pci_mmio64_mb != 0;
+    default:
+        return true;
+    }
 }
 
 bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
@@ -271,11 +332,11 @@ bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
     for (uint32_t i = 0; i < layout->num_events; i++) {
         enum cvm_layout_kind kind = layout->events[i];
         struct result result = { .source = CVM_DIGEST_COMPUTED };
-        const char *name = rules[kind].name;
+        const char *name = cvm_layout_event_name(kind);
         if (!exists(in->machine, kind)) {
             continue;
         }
-        if (!rules[kind].put(&r, kind, &result, err)) {
+        if (!rules[kind](&r, kind, &result, err)) {
             return false;
         }
         if (kind == CVM_LAYOUT_BOOT_OPTION) {
@@ -322,7 +383,8 @@ void rtmr2_put_events(const struct cvm_sha384 *cmdline, const struct cvm_sha384 
     append(list, 2, "initrd", initrd, source);
 }
 
-bool rtmr2_hash_cmdline(const char *cmdline, struct cvm_sha384 *out, struct cvm_error *err)
+bool rtmr2_hash_cmdline(const char *cmdline, enum cvm_cmdline_form form, struct cvm_sha384 *out,
+                        struct cvm_error *err)
 {
     for (const char *p = cmdline; *p != '\0'; p++) {
         if ((unsigned char)*p >= 0x80) {
@@ -331,8 +393,9 @@ bool rtmr2_hash_cmdline(const char *cmdline, struct cvm_sha384 *out, struct cvm_
         }
     }
     cvm_autobuf struct cvm_buf text = { 0 };
+    cvm_put_utf16(&text, form == CVM_CMDLINE_PREFIX ? "initrd=initrd " : "");
     cvm_put_utf16(&text, cmdline);
-    cvm_put_utf16(&text, " initrd=initrd");
+    cvm_put_utf16(&text, form == CVM_CMDLINE_SUFFIX ? " initrd=initrd" : "");
     cvm_put_le(&text, 0, 2);
     return cvm_buf_finish(&text, "command line", err) && cvm_sha384(text.data, text.len, out, err);
 }

@@ -12,6 +12,7 @@ struct rtmr0_input {
     const struct cvm_td_ranges *ranges;
     const struct cvm_sha384 *cfv;
     enum cvm_digest_source cfv_source;
+    const struct cvm_firmware_variables *variables; /* NULL: those of an empty store */
 };
 
 /* Whether files were built for a QEMU that no binary of was ever compared with. */
@@ -31,8 +32,8 @@ CVM_MUST_CHECK bool rtmr1_put_events(const struct cvm_sha384 *kernel, enum cvm_d
 void rtmr2_put_events(const struct cvm_sha384 *cmdline, const struct cvm_sha384 *initrd,
                       enum cvm_digest_source source, struct cvm_event_list *list);
 
-/* SHA-384 of the command line as the kernel's EFI stub measures it. */
-CVM_MUST_CHECK bool rtmr2_hash_cmdline(const char *cmdline, struct cvm_sha384 *out,
-                                       struct cvm_error *err);
+/* SHA-384 of the command line as the firmware writes it and the kernel's EFI stub measures it. */
+CVM_MUST_CHECK bool rtmr2_hash_cmdline(const char *cmdline, enum cvm_cmdline_form form,
+                                       struct cvm_sha384 *out, struct cvm_error *err);
 
 #endif

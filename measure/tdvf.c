@@ -17,13 +17,6 @@ enum {
     MAX_MEMORY = 128 << 20, /* of all sections: a hash has to end some day */
 };
 
-static bool is_guid(const uint8_t *bytes, const char *text)
-{
-    struct cvm_guid guid;
-    return bytes != NULL && cvm_guid_parse(text, &guid) &&
-           memcmp(bytes, guid.bytes, sizeof guid.bytes) == 0;
-}
-
 /* Reads the trailer that ends at offset `end` of the file. */
 static bool read_trailer(struct cvm_reader *file, uint64_t end, uint16_t *length,
                          const uint8_t **guid, struct cvm_error *err)
@@ -51,7 +44,7 @@ static bool find_descriptor(struct cvm_reader *file, uint64_t *offset, struct cv
     if (!read_trailer(file, end, &length, &guid, err)) {
         return false;
     }
-    if (!is_guid(guid, TABLE_FOOTER_GUID)) {
+    if (!cvm_guid_is(guid, TABLE_FOOTER_GUID)) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "no GUIDed table at the end, at offset 0x%llx",
                         (unsigned long long)(end - sizeof(struct cvm_guid)));
     }
@@ -70,7 +63,7 @@ static bool find_descriptor(struct cvm_reader *file, uint64_t *offset, struct cv
                             "GUIDed table: entry of %u bytes ends at offset 0x%llx, %llu into it",
                             length, (unsigned long long)end, (unsigned long long)(end - start));
         }
-        if (is_guid(guid, TDVF_OFFSET_GUID)) {
+        if (cvm_guid_is(guid, TDVF_OFFSET_GUID)) {
             cvm_read_seek(file, end - length);
             uint32_t from_end = cvm_read_u32le(file);
             if (length != ENTRY_TRAILER + 4 || from_end > file->size) {

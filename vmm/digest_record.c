@@ -20,7 +20,10 @@ enum kind {
     FIELD_FLAG,   /* bool */
     FIELD_NUMBER, /* an unsigned integer of size bytes */
     FIELD_FILE,   /* struct cvm_file_id */
+    FIELD_CHOICE, /* a value of an enum, below size */
+    FIELD_TEXT,   /* characters and a NUL, then zeros */
     FIELD_RANGES, /* struct cvm_td_ranges */
+    FIELD_LAYOUT, /* struct cvm_layout */
     FIELD_KERNELS /* of struct image_facts */
 };
 
@@ -31,8 +34,15 @@ struct field {
 };
 
 #define AT(f) offsetof(struct cvm_digest_record, f), sizeof(((struct cvm_digest_record *)0)->f)
+#define FIRMWARE(f) AT(facts.firmware.f)
+#define CHOICE(f, last) offsetof(struct cvm_digest_record, facts.firmware.f), (last) + 1
 /* clang-format off */
-/* A change of this table is a new CVM_DIGEST_FORMAT. */
+#define VARIABLE(name, v)                                                \
+    { name " present", FIELD_FLAG,   FIRMWARE(variables.v.present) },    \
+    { name " size",    FIELD_NUMBER, FIRMWARE(variables.v.size) },       \
+    { name " digest",  FIELD_BYTES,  FIRMWARE(variables.v.digest) }
+/* The firmware's TDVF sections are not kept: what is measured of them is.
+   A change of this table is a new CVM_DIGEST_FORMAT. */
 static const struct field fields[] = {
     { "os_image_hash",     FIELD_BYTES,   AT(os_image_hash) },
     { "kernel",            FIELD_FILE,    AT(files[CVM_BUNDLE_KERNEL]) },
@@ -43,12 +53,38 @@ static const struct field fields[] = {
     { "bios's SHA-256",    FIELD_BYTES,   AT(digests[CVM_BUNDLE_BIOS]) },
     { "initrd's SHA-384",  FIELD_BYTES,   AT(facts.initrd) },
     { "firmware",          FIELD_FLAG,    AT(facts.has_firmware) },
-    { "ranges",            FIELD_RANGES,  AT(facts.firmware.ranges) },
-    { "cfv",               FIELD_BYTES,   AT(facts.firmware.cfv) },
-    { "single pass",       FIELD_FLAG,    AT(facts.has_mrtd[CVM_PAGES_SINGLE_PASS]) },
-    { "mrtd single pass",  FIELD_BYTES,   AT(facts.mrtd[CVM_PAGES_SINGLE_PASS]) },
-    { "two pass",          FIELD_FLAG,    AT(facts.has_mrtd[CVM_PAGES_TWO_PASS]) },
-    { "mrtd two pass",     FIELD_BYTES,   AT(facts.mrtd[CVM_PAGES_TWO_PASS]) },
+    { "firmware's SHA-384", FIELD_BYTES,  FIRMWARE(digest) },
+    { "firmware's size",   FIELD_NUMBER,  FIRMWARE(size) },
+    { "ranges",            FIELD_RANGES,  FIRMWARE(ranges) },
+    { "mrtd single pass",  FIELD_BYTES,   FIRMWARE(mrtd_single_pass) },
+    { "mrtd two pass",     FIELD_BYTES,   FIRMWARE(mrtd_two_pass) },
+    { "cfv",               FIELD_BYTES,   FIRMWARE(cfv) },
+    { "empty store",       FIELD_FLAG,    FIRMWARE(empty_store) },
+    { "store's format",    FIELD_CHOICE,  CHOICE(variables.format, CVM_STORE_AUTHENTICATED) },
+    { "store's size",      FIELD_NUMBER,  FIRMWARE(variables.store_size) },
+    { "live variables",    FIELD_NUMBER,  FIRMWARE(variables.num_live) },
+    { "boot options",      FIELD_FLAG,    FIRMWARE(variables.boot_options) },
+    { "secure boot",       FIELD_FLAG,    FIRMWARE(variables.secure_boot) },
+    VARIABLE("pk", pk), VARIABLE("kek", kek), VARIABLE("db", db), VARIABLE("dbx", dbx),
+    { "measures",          FIELD_FLAG,    FIRMWARE(features.measures) },
+    { "fw_cfg",            FIELD_FLAG,    FIRMWARE(features.fw_cfg) },
+    { "acpi",              FIELD_FLAG,    FIRMWARE(features.acpi) },
+    { "smbios",            FIELD_FLAG,    FIRMWARE(features.smbios) },
+    { "boot manager menu", FIELD_FLAG,    FIRMWARE(features.boot_manager_menu) },
+    { "ui app",            FIELD_FLAG,    FIRMWARE(features.ui_app) },
+    { "secure boot config", FIELD_FLAG,   FIRMWARE(features.secure_boot_config) },
+    { "prefix",            FIELD_FLAG,    FIRMWARE(features.cmdline_prefix) },
+    { "suffix",            FIELD_FLAG,    FIRMWARE(features.cmdline_suffix) },
+    { "layout's state",    FIELD_CHOICE,  CHOICE(layout_state, CVM_LAYOUT_VERIFIED) },
+    { "layout's reason",   FIELD_TEXT,    FIRMWARE(layout_reason) },
+    { "layout",            FIELD_LAYOUT,  FIRMWARE(layout) },
+    { "type 0 vendor",     FIELD_TEXT,    FIRMWARE(strings.vendor) },
+    { "type 0 version",    FIELD_TEXT,    FIRMWARE(strings.version) },
+    { "type 0 date",       FIELD_TEXT,    FIRMWARE(strings.date) },
+    { "kernel's version",  FIELD_TEXT,    AT(facts.kernel.version) },
+    { "version known",     FIELD_FLAG,    AT(facts.kernel.version_known) },
+    { "old",               FIELD_FLAG,    AT(facts.kernel.is_old) },
+    { "signed",            FIELD_FLAG,    AT(facts.kernel.is_signed) },
     { "setup header",      FIELD_FLAG,    AT(facts.has_setup) },
     { "protocol",          FIELD_NUMBER,  AT(facts.setup.protocol) },
     { "loadflags",         FIELD_NUMBER,  AT(facts.setup.loadflags) },
@@ -140,6 +176,71 @@ static bool read_ranges(struct cvm_reader *r, struct cvm_td_ranges *out, struct 
     return cvm_reader_ok(r, "them", err) && cvm_td_ranges_check(out, err);
 }
 
+/* --- choices, texts and layouts --- */
+
+static bool read_choice(struct cvm_reader *r, void *out, uint32_t values, struct cvm_error *err)
+{
+    uint32_t value = cvm_read_u32le(r);
+    if (value >= values) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "%u is none of %u values", value, values);
+    }
+    memcpy(out, &value, sizeof value); /* an enum without negative values */
+    return true;
+}
+
+static bool read_text(struct cvm_reader *r, char *out, size_t size, struct cvm_error *err)
+{
+    const uint8_t *bytes = cvm_read_bytes(r, size);
+    if (bytes == NULL) {
+        return true; /* told at the end */
+    }
+    if (bytes[size - 1] != '\0') {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "no NUL in %zu bytes", size);
+    }
+    memcpy(out, bytes, size);
+    return true;
+}
+
+static void put_layout(struct cvm_buf *out, const struct cvm_layout *layout)
+{
+    cvm_put_bytes(out, layout->name, sizeof layout->name);
+    cvm_put_le(out, layout->num_events, 4);
+    for (uint32_t i = 0; i < layout->num_events; i++) {
+        cvm_put_le(out, layout->events[i], 4);
+    }
+    cvm_put_le(out, layout->num_boot_options, 4);
+    for (uint32_t i = 0; i < layout->num_boot_options; i++) {
+        cvm_put_le(out, layout->boot_options[i], 4);
+    }
+    cvm_put_u8(out, layout->secure_boot_byte);
+    cvm_put_le(out, layout->cmdline_form, 4);
+}
+
+static bool read_flag(struct cvm_reader *r, bool *out, struct cvm_error *err);
+
+static bool read_layout(struct cvm_reader *r, struct cvm_layout *out, struct cvm_error *err)
+{
+    if (!read_text(r, out->name, sizeof out->name, err) ||
+        !read_choice(r, &out->num_events, CVM_LAYOUT_MAX_EVENTS + 1, err)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < out->num_events; i++) {
+        if (!read_choice(r, &out->events[i], CVM_LAYOUT_KINDS, err)) {
+            return false;
+        }
+    }
+    if (!read_choice(r, &out->num_boot_options, CVM_LAYOUT_MAX_BOOT_OPTIONS + 1, err)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < out->num_boot_options; i++) {
+        if (!read_choice(r, &out->boot_options[i], CVM_BOOT_APPS, err)) {
+            return false;
+        }
+    }
+    return read_flag(r, &out->secure_boot_byte, err) &&
+           read_choice(r, &out->cmdline_form, CVM_CMDLINE_PREFIX + 1, err);
+}
+
 /* --- the kernel's digests --- */
 
 static void put_kernels(struct cvm_buf *out, const struct image_facts *facts)
@@ -215,6 +316,15 @@ static void put_field(struct cvm_buf *out, const struct field *f, const void *at
     case FIELD_FILE:
         put_file(out, at);
         break;
+    case FIELD_CHOICE:
+        cvm_put_le(out, load_number(at, sizeof(uint32_t)), 4);
+        break;
+    case FIELD_TEXT:
+        cvm_put_bytes(out, at, f->size);
+        break;
+    case FIELD_LAYOUT:
+        put_layout(out, at);
+        break;
     case FIELD_RANGES:
         put_ranges(out, at);
         break;
@@ -245,6 +355,12 @@ static bool read_field(struct cvm_reader *r, const struct field *f, void *at, st
     case FIELD_FILE:
         read_file(r, at);
         break;
+    case FIELD_CHOICE:
+        return read_choice(r, at, (uint32_t)f->size, err);
+    case FIELD_TEXT:
+        return read_text(r, at, f->size, err);
+    case FIELD_LAYOUT:
+        return read_layout(r, at, err);
     case FIELD_RANGES:
         return read_ranges(r, at, err);
     case FIELD_KERNELS:

@@ -376,6 +376,23 @@ bool cvm_bundle_read(const struct cvm_bundle *b, struct cvm_bundle_contents *out
     return true;
 }
 
+bool cvm_bundle_inspect(const struct cvm_bundle *b, struct cvm_firmware *out, struct cvm_error *err)
+{
+    cvm_autobuf struct cvm_buf firmware = { 0 };
+    if (!cvm_bundle_read_file(b, CVM_BUNDLE_BIOS, &firmware, err)) {
+        return false;
+    }
+    const struct cvm_bytes bytes = { firmware.data, firmware.len };
+    if (b->has_hash && !cvm_bundle_verify_bytes(b, CVM_BUNDLE_BIOS, bytes, err)) {
+        return false;
+    }
+    if (!cvm_firmware_inspect(bytes, out, err)) {
+        cvm_context(err, "firmware");
+        return cvm_context(err, "image '%s'", b->path);
+    }
+    return true;
+}
+
 void cvm_bundle_contents_free(struct cvm_bundle_contents *c)
 {
     cvm_buf_free(&c->firmware);

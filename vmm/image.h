@@ -112,6 +112,16 @@ struct cvm_bundle_contents {
 CVM_MUST_CHECK bool cvm_bundle_read_file(const struct cvm_bundle *b, enum cvm_bundle_role role,
                                          struct cvm_buf *out, struct cvm_error *err);
 
+/*
+ * Reads the firmware from its open file, compares it with sha256sum.txt where there is one, and
+ * inspects it.
+ *
+ * @return false with CVM_ERR_MISMATCH where it is not the file that is listed; otherwise as
+ *         cvm_firmware_inspect().
+ */
+CVM_MUST_CHECK bool cvm_bundle_inspect(const struct cvm_bundle *b, struct cvm_firmware *out,
+                                       struct cvm_error *err);
+
 #define cvm_autocontents CVM_CLEANUP(cvm_bundle_contents_free)
 
 CVM_MUST_CHECK bool cvm_bundle_read(const struct cvm_bundle *b, struct cvm_bundle_contents *out,

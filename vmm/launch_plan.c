@@ -251,9 +251,11 @@ static bool fill(struct cvm_launch_plan *plan, struct cvm_error *err)
     const struct cvm_measure_evidence evidence = {
         .bundle = &plan->bundle,
         .no_tee = plan->request->no_tee.value,
+        .firmware = &plan->firmware,
         .variant_option = plan->request->ovmf_variant,
     };
     if (!cvm_machine_fill_platform(&plan->config, &plan->machine, err) ||
+        !cvm_bundle_inspect(&plan->bundle, &plan->firmware, err) ||
         !cvm_machine_fill_firmware(&plan->config, &evidence, &plan->machine, &plan->resolution,
                                    &plan->warnings, err)) {
         return false;
@@ -261,6 +263,7 @@ static bool fill(struct cvm_launch_plan *plan, struct cvm_error *err)
     complete_cpu(plan);
     plan->resolution.qemu_version_source = "emulator";
     cvm_placement_warn(&plan->placement, &plan->machine, &plan->warnings);
+    plan->config.ovmf_variant = plan->resolution.variant.layout->name;
     return true;
 }
 
@@ -292,6 +295,7 @@ static bool check_declared(const struct cvm_launch_plan *plan, struct cvm_error 
         .compact = read.tdx_measurement == NULL ? NULL : &m.compact,
         .declared = true,
         .no_tee = plan->request->no_tee.value,
+        .firmware = &plan->firmware,
     };
     if (!cvm_machine_fill_firmware(&read, &evidence, &declared, &ignored, &repeated, err)) {
         return false;
@@ -348,8 +352,11 @@ bool cvm_launch_plan_measure(struct cvm_launch_plan *plan, cvm_bundle_progress *
 {
     cvm_autocontents struct cvm_bundle_contents contents = { 0 };
     cvm_log("verifying and measuring image '%s'", plan->bundle.path);
-    if (!cvm_bundle_read_verified(&plan->bundle, CVM_VERIFY_ALL, progress, &contents, err) ||
-        !check_compact(plan, &contents.image, err)) {
+    if (!cvm_bundle_read_verified(&plan->bundle, CVM_VERIFY_ALL, progress, &contents, err)) {
+        return false;
+    }
+    contents.image.inspected = &plan->firmware;
+    if (!check_compact(plan, &contents.image, err)) {
         return false;
     }
     if (!cvm_measure_image(&plan->machine, &contents.image, &plan->expectation, err)) {
@@ -364,6 +371,7 @@ struct cvm_report cvm_launch_plan_report(const struct cvm_launch_plan *plan)
     return (struct cvm_report){
         .machine = &plan->machine,
         .resolution = &plan->resolution,
+        .firmware = &plan->firmware,
         .expectation = &plan->expectation,
         .os_image_hash = plan->os_image_hash,
         .vm_config = plan->vm_config,

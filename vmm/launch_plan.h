@@ -22,6 +22,7 @@ struct cvm_launch_plan {
     struct cvm_placement placement;      /* devices, nodes and CPUs of the host */
     struct cvm_placement_arrays placed;  /* what is declared of it */
     struct cvm_vm_config config;         /* what the request says, completed from the host */
+    struct cvm_firmware firmware;        /* of the bundle's file; the machine's layout is in it */
     struct cvm_machine machine;
     struct cvm_resolution resolution;
     struct cvm_warnings warnings;

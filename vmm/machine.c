@@ -24,6 +24,16 @@ static const char *const bar_kind_words[] = {
     [CVM_BAR_MEM64] = "mem64",
 };
 
+static const char *const cmdline_form_words[] = {
+    [CVM_CMDLINE_SUFFIX] = "suffix",
+    [CVM_CMDLINE_PREFIX] = "prefix",
+};
+
+const char *cvm_cmdline_form_word(enum cvm_cmdline_form form)
+{
+    return cmdline_form_words[form];
+}
+
 const char *cvm_trigger_word(enum cvm_interrupt_trigger trigger)
 {
     return trigger_words[trigger];
@@ -314,6 +324,9 @@ bool cvm_machine_fill_platform(const struct cvm_vm_config *config, struct cvm_ma
             config->pciexbar_base.set ? config->pciexbar_base.value : CVM_PCIEXBAR_BASE,
         .pci_window64_base =
             config->pci_window64_base.set ? config->pci_window64_base.value : CVM_PCI_WINDOW64_BASE,
+        .boot_menu_wait = (uint16_t)config->boot_menu_wait.value,
+        .reserved_memory_end = config->reserved_memory_end.value,
+        .pci_mmio64_mb = (uint32_t)config->pci_mmio64_mb.value,
     };
     if (!check_required(config, err) || !fill_nodes(config, &m, err) ||
         !check_share_mode(config->host_share_mode, err) ||
@@ -423,10 +436,33 @@ static bool resolve_variant(const struct cvm_vm_config *config,
         .version = metadata == NULL ? NULL : metadata->version,
         .image_name = image_name,
     };
-    if (!cvm_ovmf_variant_resolve(&evidence, warnings, &out->variant, err)) {
+    const struct cvm_layout_evidence file = { e->firmware, e->trust_declared, e->no_tee };
+    struct cvm_layout_choice choice;
+    if (!cvm_ovmf_variant_resolve(&evidence, warnings, &out->variant, err) ||
+        !cvm_layout_choose(&out->variant, &file, warnings, &choice, err)) {
         return false;
     }
-    machine->layout = out->variant.layout;
+    machine->layout = choice.layout;
+    out->layout_source = choice.source;
+    return true;
+}
+
+static bool resolve_kernel_measures(const struct cvm_measure_evidence *e,
+                                    struct cvm_machine *machine, struct cvm_resolution *out,
+                                    struct cvm_error *err)
+{
+    static const char *const words[] = { "yes", "no" };
+    unsigned word = 0;
+    machine->kernel_measures = CVM_KERNEL_MEASURES_ASSUMED;
+    out->kernel_measures_source = "default";
+    if (e->kernel_measures_option == NULL) {
+        return true;
+    }
+    out->kernel_measures_source = "option";
+    if (!parse_word("--kernel-measures", e->kernel_measures_option, words, &word, err)) {
+        return false;
+    }
+    machine->kernel_measures = word == 0 ? CVM_KERNEL_MEASURES : CVM_KERNEL_MEASURES_NOTHING;
     return true;
 }
 
@@ -454,5 +490,6 @@ bool cvm_machine_fill_firmware(const struct cvm_vm_config *config,
     apply_tdx(evidence, machine, warnings);
     return resolve_variant(config, evidence, machine, out, warnings, err) &&
            resolve_kernel_header(config, evidence, machine, out, err) &&
+           resolve_kernel_measures(evidence, machine, out, err) &&
            resolve_page_add_order(config, evidence, machine, out, warnings, err);
 }

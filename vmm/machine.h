@@ -15,6 +15,7 @@ const char *cvm_trigger_word(enum cvm_interrupt_trigger trigger);
 const char *cvm_kernel_header_word(enum cvm_kernel_header header);
 const char *cvm_page_add_order_word(enum cvm_page_add_order order);
 const char *cvm_bar_kind_word(enum cvm_bar_kind kind);
+const char *cvm_cmdline_form_word(enum cvm_cmdline_form form);
 
 /*
  * Reads a QEMU version: MAJOR.MINOR or MAJOR.MINOR.MICRO, then nothing, or what binaries
@@ -42,16 +43,22 @@ bool cvm_machine_has_implied_nodes(const struct cvm_machine *machine, bool hugep
 struct cvm_measure_evidence {
     const struct cvm_bundle *bundle;   /* NULL where none is at hand */
     const struct cvm_compact *compact; /* NULL where vm_config carries none */
-    bool declared;              /* config is a vm_config to be verified, not our own resolving */
-    bool no_tee;                /* the guest runs without TDX */
-    const char *variant_option; /* --ovmf-variant; NULL */
-    const char *page_add_order_option; /* --page-add-order: single-pass, two-pass; NULL */
-    const char *kernel_header_option;  /* --kernel-header: rewritten, as-is; NULL */
+    bool declared;       /* config is a vm_config to be verified, not our own resolving */
+    bool no_tee;         /* the guest runs without TDX */
+    bool trust_declared; /* --trust-declared */
+    const struct cvm_firmware *firmware; /* the bundle's, inspected; NULL where none is at hand.
+                                            The machine borrows the layout in it */
+    const char *variant_option;          /* --ovmf-variant; NULL */
+    const char *page_add_order_option;   /* --page-add-order: single-pass, two-pass; NULL */
+    const char *kernel_header_option;    /* --kernel-header: rewritten, as-is; NULL */
+    const char *kernel_measures_option;  /* --kernel-measures: yes, no; NULL */
 };
 
 /* Where each resolved value came from: words for people and JSON. */
 struct cvm_resolution {
     struct cvm_variant variant;
+    const char *layout_source; /* verified, derived, declared */
+    const char *kernel_measures_source;
     const char *kernel_header_source;
     const char *page_add_order_source;
     const char *qemu_version_source; /* set by whoever knows where the version came from */

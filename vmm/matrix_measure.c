@@ -91,22 +91,13 @@ static bool add_form(struct forms *forms, const struct kernel_form *form, struct
     return true;
 }
 
-/* MRTD is worked out at once, since there are two at most; forms of the kernel are collected. */
 static bool collect(struct forms *forms, const struct cvm_machine *machine, struct cvm_error *err)
 {
     struct cvm_bundle_facts *f = forms->job->facts;
-    struct image_facts *facts = &f->record.facts;
+    const struct image_facts *facts = &f->record.facts;
     const char *cmdline = f->bundle->metadata.cmdline;
     struct cvm_error own = { 0 };
     struct kernel_form form = { 0 };
-    if (!facts->has_mrtd[machine->page_add_order]) {
-        f->changed = true;
-        if (!cvm_bundle_facts_read(f, NEED_FIRMWARE, err) ||
-            !image_facts_add_mrtd(facts, (struct cvm_bytes){ f->firmware.data, f->firmware.len },
-                                  machine->page_add_order, err)) {
-            return false;
-        }
-    }
     if (!image_facts_kernel_form(facts, machine, cmdline, &form, &own) ||
         image_facts_find_kernel(facts, &form) != NULL) {
         return true; /* a shape that has no form will be told why */

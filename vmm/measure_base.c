@@ -113,9 +113,12 @@ bool cvm_measure_base_fill(const struct cvm_measure_base *base, const struct cvm
         .bundle = base->has_bundle ? &base->bundle : NULL,
         .compact = config->tdx_measurement != NULL ? &base->carried.compact : NULL,
         .declared = true,
+        .trust_declared = base->request->trust_declared,
+        .firmware = base->firmware,
         .variant_option = base->request->ovmf_variant,
         .page_add_order_option = base->request->page_add_order,
         .kernel_header_option = base->request->kernel_header,
+        .kernel_measures_option = base->request->kernel_measures,
     };
     resolution->qemu_version_source = base->qemu_version_source;
     return cvm_machine_fill_platform(config, machine, err) &&

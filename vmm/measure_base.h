@@ -12,7 +12,8 @@
 struct cvm_measure_request {
     const char *image;     /* name or path of a bundle */
     const char *vm_config; /* file */
-    const char *ovmf_variant, *page_add_order, *kernel_header;
+    const char *ovmf_variant, *page_add_order, *kernel_header, *kernel_measures;
+    bool trust_declared;         /* by the declared layout, where the firmware has another */
     struct cvm_vm_config config; /* what options say of the machine; wins over the file */
 };
 
@@ -26,6 +27,7 @@ struct cvm_measure_base {
     char emulator_version[20];
     const char *qemu_version_source; /* option, vm_config, emulator */
     struct cvm_tdx_measurement carried;
+    const struct cvm_firmware *firmware; /* the bundle's, borrowed; set by whoever inspected it */
     struct cvm_warnings warnings;
 };
 
@@ -49,7 +51,10 @@ CVM_MUST_CHECK bool cvm_measure_base_load(const struct cvm_measure_request *requ
                                           struct cvm_measure_base *out, struct cvm_error *err);
 void cvm_measure_base_free(struct cvm_measure_base *base);
 
-/* Fills the machine that `config` describes, which is base->config or made from it. */
+/*
+ * Fills the machine that `config` describes, which is base->config or made from it. Its layout may
+ * be that of base->firmware.
+ */
 CVM_MUST_CHECK bool cvm_measure_base_fill(const struct cvm_measure_base *base,
                                           const struct cvm_vm_config *config,
                                           struct cvm_machine *machine,

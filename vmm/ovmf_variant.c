@@ -179,3 +179,101 @@ bool cvm_ovmf_variant_resolve(const struct cvm_variant_evidence *evidence,
                        " is the default; " HOW_TO_DECLARE);
     return use_name(DEFAULT_VARIANT, "default", out, err);
 }
+
+/* --- the firmware file --- */
+
+static bool fail_contradiction(const struct cvm_variant *variant,
+                               const struct cvm_firmware *firmware, struct cvm_error *err)
+{
+    const struct cvm_layout *derived = &firmware->layout;
+    return cvm_fail(err, CVM_ERR_MISMATCH,
+                    "ovmf_variant %s (by rule %s) contradicts the firmware file, whose layout is "
+                    "%s (%u events, %s); to settle it, give --ovmf-variant %s, or declare "
+                    "\"ovmf_variant\": \"%s\" in metadata.json (--trust-declared measures by the "
+                    "declared name all the same)",
+                    variant->layout->name, variant->rule, derived->name,
+                    cvm_layout_num_usual_events(derived),
+                    cvm_layout_state_word(firmware->layout_state), derived->name, derived->name);
+}
+
+/* A build without the driver that measures: no variant describes it. */
+static bool accept_silence(const struct cvm_variant *variant,
+                           const struct cvm_layout_evidence *evidence,
+                           struct cvm_warnings *warnings, struct cvm_error *err)
+{
+    if (!evidence->no_tee) {
+        return cvm_fail(
+            err, CVM_ERR_UNSUPPORTED,
+            "the firmware measures nothing in a TD (it has no TdTcg2Dxe), so that "
+            "RTMR0 to RTMR2 stay zero and ovmf_variant %s is wrong; use a firmware that "
+            "measures (--trust-declared measures by the declared name all the same)",
+            variant->layout->name);
+    }
+    cvm_warn(warnings,
+             "the firmware measures nothing in a TD (it has no TdTcg2Dxe): the registers are those "
+             "of ovmf_variant %s, and no TD with this firmware would report them",
+             variant->layout->name);
+    return true;
+}
+
+static void warn_trusted(const struct cvm_variant *variant, const struct cvm_firmware *firmware,
+                         struct cvm_warnings *warnings)
+{
+    const struct cvm_layout *derived = &firmware->layout;
+    if (firmware->layout_state != CVM_LAYOUT_UNKNOWN &&
+        !cvm_layout_equal(derived, variant->layout)) {
+        cvm_warn(warnings,
+                 "measured by the declared ovmf_variant %s, although the firmware file has another "
+                 "layout (%s, %u events): a TD with this firmware reports something else",
+                 variant->layout->name, derived->name[0] == '\0' ? "without a name" : derived->name,
+                 cvm_layout_num_usual_events(derived));
+    }
+}
+
+/* What readers who have only the name of the variant cannot know. */
+static void warn_unsaid(const struct cvm_variant *variant, const struct cvm_layout *derived,
+                        struct cvm_warnings *warnings)
+{
+    if (derived->name[0] == '\0') {
+        cvm_warn(warnings,
+                 "the firmware's layout has no ovmf_variant name: RTMR0 is measured from the file "
+                 "(%u events), and verifiers that go by ovmf_variant %s expect another one",
+                 cvm_layout_num_usual_events(derived), variant->layout->name);
+    }
+    if (derived->cmdline_form != variant->layout->cmdline_form) {
+        cvm_warn(warnings,
+                 "the firmware puts initrd=initrd in front of the command line: verifiers that put "
+                 "it behind expect another RTMR2");
+    }
+}
+
+bool cvm_layout_choose(const struct cvm_variant *variant,
+                       const struct cvm_layout_evidence *evidence, struct cvm_warnings *warnings,
+                       struct cvm_layout_choice *out, struct cvm_error *err)
+{
+    const struct cvm_firmware *f = evidence->firmware;
+    *out = (struct cvm_layout_choice){ variant->layout, "declared" };
+    if (f == NULL) {
+        return true;
+    }
+    if (evidence->trust_declared) {
+        warn_trusted(variant, f, warnings);
+        return true;
+    }
+    if (f->layout_state == CVM_LAYOUT_UNKNOWN) {
+        cvm_warn(warnings,
+                 "the firmware's layout could not be read from its file (%s): measured as "
+                 "ovmf_variant %s, unchecked",
+                 f->layout_reason, variant->layout->name);
+        return true;
+    }
+    if (f->layout.num_events == 0) {
+        return accept_silence(variant, evidence, warnings, err);
+    }
+    if (f->layout.name[0] != '\0' && strcmp(f->layout.name, variant->layout->name) != 0) {
+        return fail_contradiction(variant, f, err);
+    }
+    warn_unsaid(variant, &f->layout, warnings);
+    *out = (struct cvm_layout_choice){ &f->layout, cvm_layout_state_word(f->layout_state) };
+    return true;
+}

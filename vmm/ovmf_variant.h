@@ -6,7 +6,7 @@
 #ifndef CVM_VMM_OVMF_VARIANT_H
 #define CVM_VMM_OVMF_VARIANT_H
 
-#include "measure/include/cvm/layout.h"
+#include "measure/include/cvm/firmware.h"
 #include "vmm/warnings.h"
 
 /* What there is to go by, in the order in which it decides; NULL or "" where there is nothing. */
@@ -36,6 +36,33 @@ struct cvm_variant {
 CVM_MUST_CHECK bool cvm_ovmf_variant_resolve(const struct cvm_variant_evidence *evidence,
                                              struct cvm_warnings *warnings, struct cvm_variant *out,
                                              struct cvm_error *err);
+
+/* By which events a machine is measured, and who says so. */
+struct cvm_layout_choice {
+    const struct cvm_layout *layout; /* constant, or the one in the firmware that was given */
+    const char *source;              /* verified, derived: from the file; declared: by its name */
+};
+
+/* How a variant is held against the firmware file. */
+struct cvm_layout_evidence {
+    const struct cvm_firmware *firmware; /* borrowed; NULL where the file is not at hand */
+    bool trust_declared;                 /* measure by the name whatever the file says */
+    bool no_tee;                         /* the guest is no TD: nothing is measured anyway */
+};
+
+/*
+ * Chooses the layout: the file's own, which the resolved variant must not contradict.
+ *
+ * A layout without a name contradicts nothing. Where the file does not tell its layout, or is not
+ * at hand, the variant's is taken, with a warning in the former case.
+ *
+ * @return false with CVM_ERR_MISMATCH where the file is of another variant, saying how to settle
+ *         it; CVM_ERR_UNSUPPORTED where it measures nothing in a TD.
+ */
+CVM_MUST_CHECK bool cvm_layout_choose(const struct cvm_variant *variant,
+                                      const struct cvm_layout_evidence *evidence,
+                                      struct cvm_warnings *warnings, struct cvm_layout_choice *out,
+                                      struct cvm_error *err);
 
 /* An image version MAJOR.MINOR.PATCH with an optional .SUFFIX, which is dropped. */
 struct cvm_image_version {

@@ -51,15 +51,38 @@ static void put_events(const struct cvm_event_list *list, struct cvm_json_builde
     cvm_json_end(b);
 }
 
+static const char *kernel_measures_word(const struct cvm_machine *machine)
+{
+    return machine->kernel_measures == CVM_KERNEL_MEASURES_NOTHING ? "no" : "yes";
+}
+
+/* The events that were measured, and how they were come by. */
+static void put_layout(const struct cvm_report *r, struct cvm_json_builder *b)
+{
+    const struct cvm_layout *layout = r->machine->layout;
+    const char *evidence = r->firmware == NULL ? NULL : cvm_firmware_evidence(&r->firmware->digest);
+    cvm_json_begin_object(b, "layout");
+    cvm_json_put_string(b, "value", layout->name[0] == '\0' ? NULL : layout->name);
+    cvm_json_put_string(b, "source", r->resolution->layout_source);
+    cvm_json_put_u64(b, "num_events", cvm_layout_num_usual_events(layout));
+    cvm_json_put_string(b, "cmdline_form", cvm_cmdline_form_word(layout->cmdline_form));
+    cvm_json_put_string(b, "evidence",
+                        strcmp(r->resolution->layout_source, "verified") == 0 ? evidence : NULL);
+    cvm_json_end(b);
+}
+
 void cvm_report_put_resolution(const struct cvm_report *r, struct cvm_json_builder *b)
 {
     char version[20];
     const struct cvm_resolution *res = r->resolution;
     cvm_json_begin_object(b, "ovmf_variant");
-    cvm_json_put_string(b, "value", r->machine->layout->name);
+    cvm_json_put_string(b, "value", res->variant.layout->name);
     cvm_json_put_string(b, "source", res->variant.source);
     cvm_json_put_string(b, "rule", res->variant.rule);
     cvm_json_end(b);
+    put_layout(r, b);
+    put_resolved(b, "kernel_measures", kernel_measures_word(r->machine),
+                 res->kernel_measures_source);
     put_resolved(b, "kernel_header", cvm_kernel_header_word(r->machine->kernel_header),
                  res->kernel_header_source);
     put_resolved(b, "page_add_order", cvm_page_add_order_word(r->machine->page_add_order),
@@ -95,7 +118,14 @@ void cvm_report_print(const struct cvm_report *r, struct cvm_buf *out)
     for (unsigned i = 0; i < 3; i++) {
         cvm_put_format(out, "rtmr%u  %s\n", i, cvm_sha384_text(&e->rtmr[i]).text);
     }
-    cvm_put_format(out, "\novmf_variant    %s (%s)\n", r->machine->layout->name, res->variant.rule);
+    const struct cvm_layout *layout = r->machine->layout;
+    cvm_put_format(out, "\novmf_variant    %s (%s)\n", res->variant.layout->name,
+                   res->variant.rule);
+    cvm_put_format(out, "layout          %s, %u events (%s)\n",
+                   layout->name[0] == '\0' ? "without a name" : layout->name,
+                   cvm_layout_num_usual_events(layout), res->layout_source);
+    cvm_put_format(out, "kernel_measures %s (%s)\n", kernel_measures_word(r->machine),
+                   res->kernel_measures_source);
     cvm_put_format(out, "kernel_header   %s (%s)\n",
                    cvm_kernel_header_word(r->machine->kernel_header), res->kernel_header_source);
     cvm_put_format(out, "page_add_order  %s (%s)\n",
@@ -160,9 +190,47 @@ static void warn_bars(const struct cvm_machine *machine, struct cvm_warnings *wa
     }
 }
 
+static void warn_firmware(const struct cvm_expectation *e, struct cvm_warnings *warnings)
+{
+    if (e->unknown_variables) {
+        cvm_warn(warnings,
+                 "the firmware's CFV section holds no variable store that is known: the events "
+                 "secureboot, pk, kek, db and dbx are right only where no keys are enrolled");
+    }
+    if (e->stored_boot_options) {
+        cvm_warn(warnings,
+                 "the firmware's variable store holds boot options: the events boot_order and "
+                 "boot#### are those of a store without any");
+    }
+    if (e->secure_boot && !e->kernel.is_signed) {
+        cvm_warn(warnings,
+                 "secure boot is on in the firmware's variable store, and the kernel is not "
+                 "signed: the firmware refuses it, or (older builds) measures no kernel");
+    }
+}
+
+/* Without a kernel's file there is a compact measurement, which speaks of RTMR2 itself. */
+static void warn_kernel(const struct cvm_expectation *e, const struct cvm_machine *machine,
+                        bool has_kernel, struct cvm_warnings *warnings)
+{
+    if (!has_kernel || machine->kernel_measures != CVM_KERNEL_MEASURES_ASSUMED) {
+        return;
+    }
+    if (!e->kernel.version_known) {
+        cvm_warn(warnings, "the kernel does not say its version: where it is older than 6.9, RTMR2 "
+                           "may stay zero");
+    } else if (e->kernel.is_old) {
+        cvm_warn(warnings,
+                 "kernel %s is older than 6.9, whose EFI stub may measure nothing: RTMR2 may stay "
+                 "zero (--kernel-measures no expects that)",
+                 e->kernel.version);
+    }
+}
+
 void cvm_report_warn(const struct cvm_expectation *expectation, const struct cvm_machine *machine,
                      struct cvm_warnings *warnings)
 {
+    bool has_kernel = true;
     if (expectation->acpi_extrapolated) {
         warn_extrapolated(machine, "ACPI", warnings);
     }
@@ -170,19 +238,18 @@ void cvm_report_warn(const struct cvm_expectation *expectation, const struct cvm
         warn_extrapolated(machine, "SMBIOS", warnings);
     }
     warn_bars(machine, warnings);
-    if (expectation->unknown_variables) {
-        cvm_warn(warnings,
-                 "the firmware's variable store is not the known empty one: the events secureboot, "
-                 "pk, kek, db and dbx are right only where no keys are enrolled");
-    }
+    warn_firmware(expectation, warnings);
     for (uint32_t i = 0; i < expectation->events.num_events; i++) {
         const struct cvm_event *event = &expectation->events.events[i];
         warn_event(event, warnings);
-        if (event->source == CVM_DIGEST_DECLARED && strcmp(event->name, "kernel") == 0 &&
-            machine->kernel_header == CVM_KERNEL_AS_IS) {
+        bool from_compact =
+            event->source == CVM_DIGEST_DECLARED && strcmp(event->name, "kernel") == 0;
+        has_kernel = has_kernel && !from_compact;
+        if (from_compact && machine->kernel_header == CVM_KERNEL_AS_IS) {
             cvm_warn(warnings,
                      "this QEMU serves the kernel as it is: its digest from the compact "
                      "measurement is right only where the image's kernel header is normalized");
         }
     }
+    warn_kernel(expectation, machine, has_kernel, warnings);
 }

@@ -10,6 +10,7 @@
 struct cvm_report {
     const struct cvm_machine *machine;
     const struct cvm_resolution *resolution;
+    const struct cvm_firmware *firmware; /* NULL where the file is not at hand */
     const struct cvm_expectation *expectation;
     const char *os_image_hash;     /* NULL where it is not known */
     struct json_object *vm_config; /* as measured */
@@ -23,7 +24,10 @@ void cvm_report_put(const struct cvm_report *report, struct cvm_json_builder *b)
 void cvm_report_put_registers(const struct cvm_expectation *expectation,
                               struct cvm_json_builder *b);
 
-/* Adds only what was resolved: ovmf_variant, kernel_header, page_add_order, qemu_version. */
+/*
+ * Adds only what was resolved: ovmf_variant, layout, kernel_header, kernel_measures,
+ * page_add_order, qemu_version.
+ */
 void cvm_report_put_resolution(const struct cvm_report *report, struct cvm_json_builder *b);
 
 /* Appends the same for people. */

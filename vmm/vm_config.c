@@ -45,6 +45,9 @@ static const struct cvm_json_field vm_config_fields[] = {
     { "pciexbar_base",              CVM_JSON_NUMBER, FIELD(pciexbar_base), .max = MAX_MEMORY },
     { "pci_window64_base",          CVM_JSON_NUMBER, FIELD(pci_window64_base), .max = MAX_MEMORY },
     { "smbios",                     CVM_JSON_OBJECT, FIELD(smbios_object) },
+    { "boot_menu_wait",             CVM_JSON_NUMBER, FIELD(boot_menu_wait), .max = UINT16_MAX },
+    { "reserved_memory_end",        CVM_JSON_NUMBER, FIELD(reserved_memory_end), .max = MAX_MEMORY },
+    { "pci_mmio64_mb",              CVM_JSON_NUMBER, FIELD(pci_mmio64_mb), .max = UINT32_MAX },
     { 0 },
 };
 /* clang-format on */
@@ -225,6 +228,9 @@ static void put_exceptions(const struct cvm_machine *m, const struct cvm_vm_conf
         { "num_verity_volumes", cvm_machine_count(m, CVM_DEVICE_VOLUME), 0 },
         { "pciexbar_base", m->pciexbar_base, CVM_PCIEXBAR_BASE },
         { "pci_window64_base", m->pci_window64_base, CVM_PCI_WINDOW64_BASE },
+        { "boot_menu_wait", m->boot_menu_wait, 0 },
+        { "reserved_memory_end", m->reserved_memory_end, 0 },
+        { "pci_mmio64_mb", m->pci_mmio64_mb, 0 },
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i].value != counts[i].absent) {
@@ -293,7 +299,9 @@ void cvm_vm_config_put(const struct cvm_machine *machine, const struct cvm_vm_co
     cvm_json_put_bool(b, "hotplug_off", machine->hotplug_off);
     cvm_json_put_u64(b, "num_gpus", cvm_machine_num_gpus(machine));
     cvm_json_put_u64(b, "num_nvswitches", cvm_machine_count(machine, CVM_DEVICE_NVSWITCH_PORT));
-    cvm_json_put_string(b, "ovmf_variant", machine->layout->name);
+    cvm_json_put_string(b, "ovmf_variant",
+                        config->ovmf_variant != NULL ? config->ovmf_variant
+                                                     : machine->layout->name);
     if (config->qemu_single_pass_add_pages.set) {
         cvm_json_put_bool(b, "qemu_single_pass_add_pages",
                           machine->page_add_order == CVM_PAGES_TWO_PASS);

@@ -43,6 +43,7 @@ struct cvm_vm_config {
     struct cvm_opt_u64 pciexbar_base, pci_window64_base;
     struct json_object *smbios_object;
     struct cvm_smbios_text smbios;
+    struct cvm_opt_u64 boot_menu_wait, reserved_memory_end, pci_mmio64_mb; /* fw_cfg items */
 };
 
 /*
@@ -89,7 +90,10 @@ void cvm_port_bars_put(const char *key, const struct cvm_port_bars *bars,
 /* Adds the object that describes a node to the open array of b. */
 void cvm_numa_node_put(const struct cvm_numa_node *node, struct cvm_json_builder *b);
 
-/* Adds all keys to the open object of b: machine facts from the machine, the rest from config. */
+/*
+ * Adds all keys to the open object of b: machine facts from the machine, the rest from config.
+ * config->ovmf_variant is the resolved one, since a layout may have no name; NULL: the layout's.
+ */
 void cvm_vm_config_put(const struct cvm_machine *machine, const struct cvm_vm_config *config,
                        struct cvm_json_builder *b);
 

@@ -153,7 +153,8 @@ teardown_file() {
     for name in $(names); do
         directory=$(directory_of "$name")
         cvm --json measure --image "$(jq -r .image "$directory/request.json")" \
-            --vm-config "$directory/vm_config.json" --page-add-order single-pass 2>/dev/null |
+            --vm-config "$directory/vm_config.json" --page-add-order single-pass --trust-declared \
+            2>/dev/null |
             jq -S '{mrtd, rtmr0, rtmr1, rtmr2, events}' >"$PLACE/measured"
         diff <(jq -S '{mrtd, rtmr0, rtmr1, rtmr2, events}' "$directory/expected.json") \
             "$PLACE/measured" || fail "$name"

@@ -9,6 +9,7 @@ says what it is. The compact measurement is the captured one of tests/vectors/hw
 
 import base64
 import json
+import lzma
 import pathlib
 import struct
 import uuid
@@ -224,10 +225,131 @@ def smbios_strings_samples():
     }
 
 
+FFS2 = guid("8c8ce578-8a3d-4f1c-9935-896185c32dd3")
+DXEFV = guid("7cb8bdc9-f8eb-4f34-aaea-3ee4af6516a1")
+NV = guid("fff12b8d-7696-4c8b-a985-2747075b4f50")
+LZMA = guid("ee4e5898-3914-4259-9d6e-dc7bd79403cf")
+
+
+def volume(contents, size, name=DXEFV, file_system=FFS2):
+    header = bytes(16) + file_system + struct.pack("<Q4sIHHHBBIIII", size, b"_FVH", 0x4FEFF, 0x48,
+                                                   0, 0x48 if name else 0, 0, 2, 1, size, 0, 0)
+    if name:
+        header += name + struct.pack("<I", 20) + bytes(4)
+    return (header + contents).ljust(size, b"\xff")
+
+
+def ffs_file(contents, kind=7, name=bytes(15) + b"\1"):
+    size = 24 + len(contents)
+    header = name + struct.pack("<HBB", 0xAA00, kind, 0) + size.to_bytes(3, "little") + b"\xf8"
+    return (header + contents).ljust((size + 7) & ~7, b"\xff")
+
+
+def section(kind, contents):
+    return (len(contents) + 4).to_bytes(3, "little") + bytes([kind]) + contents
+
+
+def guided(contents, method=LZMA, attributes=1):
+    return section(2, method + struct.pack("<HH", 24, attributes) + contents)
+
+
+def wrap(sections, size=0x400):
+    return volume(ffs_file(sections, 0x0B), size, None)
+
+
+def packed(data):
+    return lzma.compress(data, lzma.FORMAT_ALONE, preset=0)
+
+
+def firmware_volume_samples():
+    plain = volume(ffs_file(b"") + ffs_file(b"x") + ffs_file(b"\0" * 8), 0x100)
+    good = wrap(guided(packed(section(0x17, plain))))
+    deep = plain
+    for _ in range(9):
+        deep = wrap(section(0x17, deep), len(deep) + 0x100)
+    first = 0x60
+    return {
+        "valid": good,
+        "valid-plain": plain,
+        "valid-two-volumes": plain.ljust(0x1000, b"\xff") + plain,
+        "valid-behind-noise": bytes(range(256)) * 16 + plain,
+        "valid-not-packed": wrap(guided(section(0x17, plain), bytes(16), 0)),
+        "packed-twice": wrap(guided(packed(section(0x17, good)))),
+        "packing-unknown": wrap(guided(b"?", bytes(16))),
+        "empty": b"",
+        "truncated": good[:-1],
+        "deep": deep,
+        "lzma-truncated": wrap(guided(packed(section(0x17, plain))[:-9])),
+        "lzma-bomb": wrap(guided(packed(bytes(66 << 20))), 0x4000),
+        "lzma-dictionary-ffffffff": patched(good, 0x48 + 24 + 24 + 1, "I", 0xFFFFFFFF),
+        "lzma-size-ffff": patched(good, 0x48 + 24 + 24 + 5, "Q", 0xFFFF),
+        "length-past-the-end": patched(plain, 32, "Q", 0x101),
+        "length-wraps": patched(plain, 32, "Q", 0xFFFFFFFFFFFFFFFF),
+        "length-0": patched(plain, 32, "Q", 0),
+        "header-length-0": patched(plain, 48, "H", 0),
+        "extended-header-past-the-end": patched(plain, 52, "H", 0xFFFF),
+        "extended-header-huge": patched(plain, 0x58, "I", 0xFFFFFFFF),
+        "file-size-0": patched(plain, first + 20, "BH", 0, 0),
+        "file-size-ffffff": patched(plain, first + 20, "BH", 0xFF, 0xFFFF),
+        "file-large": patched(plain, first + 19, "B", 1),
+        "section-size-0": patched(good, 0x48 + 24, "BH", 0, 0),
+        "section-size-ffffff": patched(good, 0x48 + 24, "BH", 0xFF, 0xFFFF),
+        "guided-offset-0": patched(good, 0x48 + 24 + 20, "H", 0),
+        "guided-offset-ffff": patched(good, 0x48 + 24 + 20, "H", 0xFFFF),
+    }
+
+
+AUTHENTICATED = guid("aaf32c78-947b-439a-a180-2e144ec37792")
+PLAIN_STORE = guid("ddcf3616-3275-4164-98b6-fe85707ffe7d")
+GLOBAL = guid("8be4df61-93ca-11d2-aa0d-00e098032b8c")
+
+
+def variable(name, data, state=0x3F, authenticated=True):
+    text = (name + "\0").encode("utf-16le")
+    header = struct.pack("<HBBI", 0x55AA, state, 0, 7) + bytes(28 if authenticated else 0)
+    body = header + struct.pack("<II", len(text), len(data)) + GLOBAL + text + data
+    return body.ljust((len(body) + 3) & ~3, b"\xff")
+
+
+def variable_store(variables, size=0x400, kind=AUTHENTICATED):
+    header = kind + struct.pack("<IBB6x", size - 0x48, 0x5A, 0xFE)
+    return volume(header + variables, size, None, NV)
+
+
+def variable_store_samples():
+    variables = variable("PK", b"key") + variable("SecureBoot", b"", 0x3C) + variable("db", b"")
+    good = variable_store(variables)
+    first = 0x64
+    return {
+        "valid": good,
+        "valid-empty": variable_store(b""),
+        "valid-plain": variable_store(variable("PK", b"key", 0x3F, False), kind=PLAIN_STORE),
+        "valid-in-deletion": variable_store(variable("PK", b"old", 0x3E) + variable("PK", b"new")),
+        "valid-boot-options": variable_store(variable("BootOrder", b"\0\0")
+                                             + variable("Boot00AF", b"option")),
+        "no-volume": bytes(0x100),
+        "no-store": volume(b"", 0x100, None),
+        "empty": b"",
+        "truncated": good[:-1],
+        "format-unknown": variable_store(b"", kind=bytes(16)),
+        "state-0": patched(good, 0x48 + 21, "B", 0),
+        "size-past-the-end": patched(good, 0x48 + 16, "I", 0x3B9),
+        "size-0": patched(good, 0x48 + 16, "I", 0),
+        "size-of-its-header": patched(good, 0x48 + 16, "I", 28),
+        "store-ends-in-a-header": patched(good, 0x48 + 16, "I", 60),
+        "name-ffffffff": patched(good, first + 36, "I", 0xFFFFFFFF),
+        "data-ffffffff": patched(good, first + 40, "I", 0xFFFFFFFF),
+        "sizes-wrap": patched(good, first + 36, "II", 0xFFFFFFF0, 0x20),
+        "unfinished": patched(good, first + 2, "B", 0xFF),
+        "many": variable_store(variable("", b"") * 4200, 0x42000),
+    }
+
+
 def main():
-    corpora = {"smbios": smbios_samples(), "smbios_strings": smbios_strings_samples(),
-               "tdvf": tdvf_samples(), "pe": pe_samples(), "kernel": kernel_samples(),
-               "compact": compact_samples()}
+    corpora = {"tdvf": tdvf_samples(), "pe": pe_samples(), "kernel": kernel_samples(),
+               "compact": compact_samples(), "firmware_volume": firmware_volume_samples(),
+               "variable_store": variable_store_samples(), "smbios": smbios_samples(),
+               "smbios_strings": smbios_strings_samples()}
     for name, samples in corpora.items():
         directory = HERE / "corpus" / name
         directory.mkdir(parents=True, exist_ok=True)

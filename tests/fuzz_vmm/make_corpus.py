@@ -195,17 +195,27 @@ def matrix_samples():
     }
 
 
+def record_layout(name=b"pre202505", events=(0, 1, 8), options=(0,), count=None, form=0):
+    return (name.ljust(32, b"\0") + struct.pack("<I", len(events) if count is None else count)
+            + b"".join(struct.pack("<I", e) for e in events) + struct.pack("<I", len(options))
+            + b"".join(struct.pack("<I", o) for o in options) + struct.pack("<BI", 0, form))
+
+
 def digest_record(ranges=((0x800000, 0x6000), (0x809000, 0x2000)), td_hob=0x809000, flag=1,
-                  kernels=((0, 0x7FFD0000), (1, 0)), count=None, num_ranges=None, tail=b""):
+                  kernels=((0, 0x7FFD0000), (1, 0)), count=None, num_ranges=None, tail=b"",
+                  state=1, layout=None):
     """What stands in a cache entry between the program and the digest."""
+    layout = record_layout() if layout is None else layout
     body = bytes(32)
     for i in range(3):
         body += struct.pack("<QQQqq", 1, 2 + i, 1000 * i, 10 + i, -1)
     body += b"".join(bytes([0x20 + i]) * 32 for i in range(3)) + b"\x30" * 48
-    body += bytes([flag])
+    body += bytes([flag]) + b"\x3e" * 48 + struct.pack("<Q", 4 << 20)
     body += struct.pack("<QI", td_hob, len(ranges) if num_ranges is None else num_ranges)
     body += b"".join(struct.pack("<QQ", *r) for r in ranges)
-    body += b"\x40" * 48 + b"\x01" + b"\x50" * 48 + b"\x00" + bytes(48)
+    body += b"\x40" * 48 + b"\x50" * 48 + b"\x60" * 48 + b"\0" + struct.pack("<IIIBB", 2, 262072, 1, 0, 1)
+    body += struct.pack("<BI48x", 1, 7) * 4 + bytes(9) + struct.pack("<I", state) + b"reason".ljust(192, b"\0")
+    body += layout + b"EDK II".ljust(64, b"\0") * 3 + b"6.12.1".ljust(64, b"\0") + b"\1\0\0"
     body += b"\x01" + struct.pack("<HBHI", 0x20F, 1, 0x3F, 0x7FFFFFFF)
     body += struct.pack("<I", len(kernels) if count is None else count)
     body += b"".join(struct.pack("<BI", *k) + bytes([i & 0xFF]) * 48 for i, k in enumerate(kernels))
@@ -239,9 +249,17 @@ def digest_record_samples():
         "kernels-cut": digest_record(count=3),
         "kernel-twice": digest_record(kernels=((0, 1), (0, 1))),
         "kernel-kind-2": digest_record(kernels=((2, 0),)),
+        "state-3": digest_record(state=3),
+        "valid-no-layout": digest_record(state=0, layout=record_layout(b"", (), ())),
+        "layout-25-events": digest_record(layout=record_layout(events=(1,) * 25)),
+        "layout-events-huge": digest_record(layout=record_layout(count=0xFFFFFFFF)),
+        "layout-kind-20": digest_record(layout=record_layout(events=(20,))),
+        "layout-option-3": digest_record(layout=record_layout(options=(3,))),
+        "layout-form-2": digest_record(layout=record_layout(form=2)),
+        "layout-name-without-end": digest_record(layout=record_layout(b"x" * 32)),
         "trailing": digest_record(tail=b"\0"),
         "truncated": good[:-1],
-        "truncated-in-ranges": good[:32 + 120 + 96 + 48 + 1 + 12 + 20],
+        "truncated-in-ranges": good[:32 + 120 + 96 + 48 + 1 + 56 + 12 + 20],
     }
 
 

@@ -25,7 +25,7 @@ compile() { # output, extra arguments
 # shellcheck disable=SC2046
 compile "$work/shared" $(pkg-config --libs cvm-measure libcrypto)
 # shellcheck disable=SC2046
-compile "$work/static" "$libdir/libcvm-measure.a" $(pkg-config --libs libcrypto libcbor)
+compile "$work/static" "$libdir/libcvm-measure.a" $(pkg-config --libs libcrypto libcbor liblzma)
 
 python3 "$source/tests/support/make_bundle.py" "$work/bundle" >/dev/null
 bundle=$work/bundle

@@ -13,8 +13,10 @@ struct measure_args {
     const char *ovmf_variant;
     const char *page_add_order;
     const char *kernel_header;
+    const char *kernel_measures;
     const char *matrix;
     bool no_cache;
+    bool trust_declared;
     struct cvm_vm_config config; /* what options say of the machine */
 };
 
@@ -43,6 +45,8 @@ static const struct cli_option measure_options[] = {
     { "ovmf-variant",       0,  CLI_STRING, FIELD(ovmf_variant), "NAME", "firmware layout, instead of what the image says" },
     { "page-add-order",     0,  CLI_STRING, FIELD(page_add_order), "ORDER", "single-pass or two-pass (default by version)" },
     { "kernel-header",      0,  CLI_STRING, FIELD(kernel_header), "KIND", "rewritten or as-is (default by image and version)" },
+    { "kernel-measures",    0,  CLI_STRING, FIELD(kernel_measures), "yes|no", "whether the kernel extends RTMR2 (default yes; older than 6.9 may not)" },
+    { "trust-declared",     0,  CLI_FLAG,   FIELD(trust_declared), NULL, "measure by the declared layout where the firmware file has another" },
     { "matrix",             0,  CLI_STRING, FIELD(matrix), "FILE", "measure every machine of a JSON file: one line of JSON each" },
     { "no-cache",           0,  CLI_FLAG,   FIELD(no_cache), NULL, "read every file, and keep nothing" },
     { 0 },
@@ -53,6 +57,7 @@ static const struct cli_option measure_options[] = {
 struct work {
     struct cvm_host host;
     struct cvm_measure_base base;
+    struct cvm_bundle_facts facts; /* where base has a bundle; the machine's layout is in it */
     struct cvm_machine machine;
     struct cvm_resolution resolution;
     struct cvm_expectation expectation;
@@ -60,24 +65,41 @@ struct work {
 
 static void free_work(struct work *w)
 {
+    cvm_bundle_facts_free(&w->facts);
     cvm_measure_base_free(&w->base);
     cvm_host_free(&w->host);
 }
 
-static bool measure(const struct measure_args *args, struct work *w, struct cvm_error *err)
+/* What is wrong with the machine is said before any file is hashed for it. */
+static bool check_platform(struct work *w, struct cvm_error *err)
+{
+    return cvm_machine_fill_platform(&w->base.config, &w->machine, err);
+}
+
+static bool open_facts(const struct measure_args *args, struct work *w, struct cvm_error *err)
+{
+    const char *state_dir = args->no_cache ? NULL : w->host.state_dir;
+    if (!w->base.has_bundle) {
+        return true;
+    }
+    if (!cvm_bundle_facts_open(&w->base.bundle, state_dir, cli_progress(), &w->facts, err)) {
+        return false;
+    }
+    w->base.firmware = &w->facts.record.facts.firmware;
+    return true;
+}
+
+static bool measure(struct work *w, struct cvm_error *err)
 {
     const struct cvm_measure_base *base = &w->base;
-    cvm_autobundlefacts struct cvm_bundle_facts facts = { 0 };
     if (!base->has_bundle) {
         return cvm_measure_compact(&w->machine, &base->carried.compact, &w->expectation, err);
     }
-    if (!cvm_bundle_facts_open(&base->bundle, args->no_cache ? NULL : w->host.state_dir,
-                               cli_progress(), &facts, err) ||
-        !cvm_bundle_facts_complete(&facts, &w->machine, err)) {
+    if (!cvm_bundle_facts_complete(&w->facts, &w->machine, err)) {
         return false;
     }
-    cvm_bundle_facts_keep(&facts);
-    return image_facts_measure(&facts.record.facts, &w->machine, base->bundle.metadata.cmdline,
+    cvm_bundle_facts_keep(&w->facts);
+    return image_facts_measure(&w->facts.record.facts, &w->machine, base->bundle.metadata.cmdline,
                                &w->expectation, err) ||
            cvm_context(err, "image '%s'", base->bundle.path);
 }
@@ -90,8 +112,10 @@ static bool take_vm_config(const struct work *w, struct json_object **out, struc
         return true;
     }
     cvm_autobuilder struct cvm_json_builder b = { 0 };
+    struct cvm_vm_config config = w->base.config;
+    config.ovmf_variant = w->resolution.variant.layout->name;
     cvm_json_begin_object(&b, NULL);
-    cvm_vm_config_put(&w->machine, &w->base.config, &b);
+    cvm_vm_config_put(&w->machine, &config, &b);
     cvm_json_end(&b);
     return cvm_json_take(&b, out, err);
 }
@@ -107,6 +131,7 @@ static bool answer(const struct cli *cli, const struct work *w, struct cvm_error
     const struct cvm_report report = {
         .machine = &w->machine,
         .resolution = &w->resolution,
+        .firmware = w->base.firmware,
         .expectation = &w->expectation,
         .os_image_hash = w->base.config.os_image_hash,
         .vm_config = vm_config,
@@ -132,6 +157,8 @@ static bool run_measure(const struct cli *cli, const void *data, struct cvm_erro
         .ovmf_variant = args->ovmf_variant,
         .page_add_order = args->page_add_order,
         .kernel_header = args->kernel_header,
+        .kernel_measures = args->kernel_measures,
+        .trust_declared = args->trust_declared,
         .config = args->config,
     };
     CVM_CLEANUP(free_work)
@@ -144,9 +171,10 @@ static bool run_measure(const struct cli *cli, const void *data, struct cvm_erro
         return cli_measure_matrix(args->matrix, &w.base, args->no_cache ? NULL : w.host.state_dir,
                                   err);
     }
-    if (!cvm_measure_base_fill(&w.base, &w.base.config, &w.machine, &w.resolution, &w.base.warnings,
+    if (!check_platform(&w, err) || !open_facts(args, &w, err) ||
+        !cvm_measure_base_fill(&w.base, &w.base.config, &w.machine, &w.resolution, &w.base.warnings,
                                err) ||
-        !measure(args, &w, err)) {
+        !measure(&w, err)) {
         return false;
     }
     cvm_report_warn(&w.expectation, &w.machine, &w.base.warnings);

@@ -8,6 +8,7 @@
 
 extern const struct cli_command cmd_image_list, cmd_image_show, cmd_image_verify;
 extern const struct cli_command cmd_acpi;
+extern const struct cli_command cmd_firmware;
 extern const struct cli_command cmd_measure;
 extern const struct cli_command cmd_vm_config;
 extern const struct cli_command cmd_launch;

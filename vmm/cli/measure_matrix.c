@@ -73,8 +73,8 @@ static bool say_outcome(const struct cvm_matrix_outcome *outcome, size_t count,
                        outcome->failed, count, outcome->first);
 }
 
-bool cli_measure_matrix(const char *path, const struct cvm_measure_base *base,
-                        const char *state_dir, struct cvm_error *err)
+bool cli_measure_matrix(const char *path, struct cvm_measure_base *base, const char *state_dir,
+                        struct cvm_error *err)
 {
     cvm_automatrix struct cvm_matrix matrix = { 0 };
     cvm_autobundlefacts struct cvm_bundle_facts facts = { 0 };
@@ -86,6 +86,7 @@ bool cli_measure_matrix(const char *path, const struct cvm_measure_base *base,
         !cvm_bundle_facts_open(&base->bundle, state_dir, cli_progress(), &facts, err)) {
         return false;
     }
+    base->firmware = base->has_bundle ? &facts.record.facts.firmware : NULL;
     struct printer printer = {
         .count = matrix.num_shapes,
         .progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO),
@@ -97,5 +98,8 @@ bool cli_measure_matrix(const char *path, const struct cvm_measure_base *base,
         .line = print_line,
         .context = &printer,
     };
-    return cvm_matrix_measure(&job, &outcome, err) && say_outcome(&outcome, matrix.num_shapes, err);
+    bool ok =
+        cvm_matrix_measure(&job, &outcome, err) && say_outcome(&outcome, matrix.num_shapes, err);
+    base->firmware = NULL; /* the facts end here */
+    return ok;
 }

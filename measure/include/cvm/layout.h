@@ -1,8 +1,8 @@
 /**
  * Firmware layouts: which events a build of OVMF extends RTMR0 with, in order.
  *
- * A layout is data. Two have names in the field (`ovmf_variant`); real builds have
- * more, and each is just another list.
+ * A layout is data, without pointers. Two have names in the field (`ovmf_variant`);
+ * real builds have more, and cvm_firmware_inspect() reads each one out of its file.
  *
  * Source:  event logs and registers of TDX hardware (docs/measurement.md).
  * Threads: the known layouts are constant.
@@ -23,6 +23,9 @@ enum cvm_layout_kind {
     CVM_LAYOUT_CFV,
     CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS, /**< only on machines with expanders */
     CVM_LAYOUT_FWCFG_BOOTMENU,
+    CVM_LAYOUT_FWCFG_BOOT_MENU_WAIT, /**< only on machines that set it, as the next two */
+    CVM_LAYOUT_FWCFG_RESERVED_MEMORY_END,
+    CVM_LAYOUT_FWCFG_PCI_MMIO64_MB,
     CVM_LAYOUT_FWCFG_BOOTORDER,
     CVM_LAYOUT_SECUREBOOT,
     CVM_LAYOUT_PK,
@@ -39,7 +42,15 @@ enum cvm_layout_kind {
     CVM_LAYOUT_KINDS,
 };
 
-/** A boot option that points to an application in the firmware's own volume. */
+/** Boot options that point to an application in the firmware's own volume. */
+enum cvm_boot_app {
+    CVM_BOOT_UI_APP,
+    CVM_BOOT_MANAGER_MENU,
+    CVM_BOOT_FIRMWARE_SETUP, /**< UiApp again, as newer builds present it */
+    CVM_BOOT_APPS,
+};
+
+/** What such a boot option says. */
 struct cvm_boot_option {
     uint32_t attributes;
     const char *description; /**< ASCII */
@@ -47,14 +58,26 @@ struct cvm_boot_option {
     const char *file_guid;   /**< text form */
 };
 
-enum { CVM_LAYOUT_MAX_EVENTS = 24, CVM_LAYOUT_MAX_BOOT_OPTIONS = 4 };
+/** Where the firmware puts "initrd=initrd" into the command line that the kernel measures. */
+enum cvm_cmdline_form {
+    CVM_CMDLINE_SUFFIX, /**< cmdline + " initrd=initrd" */
+    CVM_CMDLINE_PREFIX, /**< "initrd=initrd " + cmdline; edk2-stable202508 and newer */
+};
+
+enum {
+    CVM_LAYOUT_MAX_EVENTS = 24,
+    CVM_LAYOUT_MAX_BOOT_OPTIONS = 4,
+    CVM_LAYOUT_NAME_SIZE = 32, /**< with the final NUL */
+};
 
 struct cvm_layout {
-    const char *name; /**< the ovmf_variant, NULL for a layout that has no name */
-    uint32_t num_events;
+    char name[CVM_LAYOUT_NAME_SIZE]; /**< the ovmf_variant; "" for a layout that has no name */
+    uint32_t num_events;             /**< 0 for a build that measures nothing in a TD */
     enum cvm_layout_kind events[CVM_LAYOUT_MAX_EVENTS];
     uint32_t num_boot_options;
-    struct cvm_boot_option boot_options[CVM_LAYOUT_MAX_BOOT_OPTIONS];
+    enum cvm_boot_app boot_options[CVM_LAYOUT_MAX_BOOT_OPTIONS];
+    bool secure_boot_byte; /**< event secureboot carries one byte, the state, instead of nothing */
+    enum cvm_cmdline_form cmdline_form;
 };
 
 /**
@@ -68,6 +91,34 @@ CVM_API const struct cvm_layout *cvm_layout_find(const char *name);
  * The known layouts in turn: index 0, 1, ...; NULL behind the last.
  */
 CVM_API const struct cvm_layout *cvm_layout_at(size_t index);
+
+/** Whether two layouts are the same in all they say, their names included. */
+CVM_API bool cvm_layout_equal(const struct cvm_layout *a, const struct cvm_layout *b);
+
+/**
+ * Whether two layouts extend RTMR0 alike: same events, boot options and state of secure boot.
+ * A variant's name speaks of this alone, not of the command line.
+ */
+CVM_API bool cvm_layout_same_events(const struct cvm_layout *a, const struct cvm_layout *b);
+
+/** How many events the layout has on a machine that adds no optional ones. */
+CVM_API uint32_t cvm_layout_num_usual_events(const struct cvm_layout *layout);
+
+/**
+ * The stable name of an event ("td_hob"), "boot_option" for any Boot####.
+ *
+ * @return a constant; NULL where there is no such kind.
+ */
+CVM_API const char *cvm_layout_event_name(enum cvm_layout_kind kind);
+
+/** Where an event's data come from, in words: "fw_cfg etc/acpi/rsdp". Constant, or NULL. */
+CVM_API const char *cvm_layout_event_source(enum cvm_layout_kind kind);
+
+/** Whether the event occurs only on machines that have what it measures. */
+CVM_API bool cvm_layout_event_is_optional(enum cvm_layout_kind kind);
+
+/** What a boot option says. @return a constant; NULL where there is no such application. */
+CVM_API const struct cvm_boot_option *cvm_boot_option_at(enum cvm_boot_app app);
 
 #ifdef __cplusplus
 }

@@ -45,6 +45,13 @@ enum cvm_kernel_header {
     CVM_KERNEL_AS_IS,     /**< the file's own bytes */
 };
 
+/** Whether the kernel's EFI stub extends RTMR2; it learned to around Linux 6.9. */
+enum cvm_kernel_measures {
+    CVM_KERNEL_MEASURES_ASSUMED, /**< yes, since nobody says otherwise */
+    CVM_KERNEL_MEASURES,
+    CVM_KERNEL_MEASURES_NOTHING, /**< RTMR2 stays zero */
+};
+
 /** What a device on the root bus is for. Only that its slot is taken reaches a measurement. */
 enum cvm_device_role {
     CVM_DEVICE_ROOTFS,
@@ -141,6 +148,11 @@ struct cvm_machine {
     uint64_t pciexbar_base;     /**< where the firmware puts PCIEXBAR */
     uint64_t pci_window64_base; /**< where the firmware puts the 64-bit PCI window */
 
+    /* fw_cfg items that newer firmware measures; 0 means that there is no such item */
+    uint16_t boot_menu_wait;      /**< etc/boot-menu-wait, milliseconds */
+    uint64_t reserved_memory_end; /**< etc/reserved-memory-end, an address */
+    uint32_t pci_mmio64_mb;       /**< opt/ovmf/X-PciMmio64Mb, MiB */
+
     struct cvm_pci_device devices[CVM_MAX_DEVICES]; /**< root bus, ascending slots */
     uint32_t num_devices;
 
@@ -162,7 +174,10 @@ struct cvm_machine {
 
     enum cvm_page_add_order page_add_order;
     enum cvm_kernel_header kernel_header;
-    const struct cvm_layout *layout; /**< borrowed; usually one of the known layouts */
+    enum cvm_kernel_measures kernel_measures;
+    /** Borrowed: a known layout, which is constant, or the one in a struct cvm_firmware, whose
+        owner keeps it for as long as the machine is used. */
+    const struct cvm_layout *layout;
 };
 
 /** Where most firmware puts PCIEXBAR and, at 46 address bits, the 64-bit window. */
@@ -216,7 +231,7 @@ CVM_API uint32_t cvm_machine_count(const struct cvm_machine *machine, enum cvm_d
 CVM_API CVM_MUST_CHECK bool cvm_machine_check(const struct cvm_machine *machine,
                                               struct cvm_error *err);
 
-/** Whether two machines are the same in every fact; layouts are compared by address. */
+/** Whether two machines are the same in every fact; layouts are compared by their contents. */
 CVM_API bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b);
 
 /**

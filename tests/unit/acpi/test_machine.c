@@ -1,5 +1,6 @@
 #include "tests/support/check.h"
 
+#include "measure/include/cvm/layout.h"
 #include "measure/include/cvm/machine.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -413,6 +414,32 @@ static void test_slots_run_out_beside_expanders(void **state)
     assert_error(&err, CVM_ERR_UNSUPPORTED, "3 devices and 9 expanders on the root bus");
 }
 
+static void test_equality_is_of_contents(void **state)
+{
+    (void)state;
+    struct cvm_machine a = small_machine();
+    struct cvm_machine b = a;
+    struct cvm_layout layout = *cvm_layout_find("pre202505");
+    a.layout = cvm_layout_find("pre202505");
+    assert_false(cvm_machine_equal(&a, &b)); /* b has none */
+    b.layout = &layout;
+    assert_true(cvm_machine_equal(&a, &b));
+    layout.cmdline_form = CVM_CMDLINE_PREFIX;
+    assert_false(cvm_machine_equal(&a, &b));
+    b = a;
+    b.pci_mmio64_mb = 1;
+    assert_false(cvm_machine_equal(&a, &b));
+    b = a;
+    b.boot_menu_wait = 1;
+    assert_false(cvm_machine_equal(&a, &b));
+    b = a;
+    b.reserved_memory_end = 1;
+    assert_false(cvm_machine_equal(&a, &b));
+    b = a;
+    b.kernel_measures = CVM_KERNEL_MEASURES_NOTHING;
+    assert_false(cvm_machine_equal(&a, &b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_bus_numbers),
         cmocka_unit_test(test_node_limits),
         cmocka_unit_test(test_slots_run_out_beside_expanders),
+        cmocka_unit_test(test_equality_is_of_contents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,7 +78,7 @@ static void boot_options_of_the_layouts(void **state)
         const struct cvm_layout *layout = cvm_layout_find(options[i].layout);
         assert_non_null(layout);
         assert_true(options[i].option < layout->num_boot_options);
-        efi_put_load_option(&data, &layout->boot_options[options[i].option]);
+        efi_put_load_option(&data, cvm_boot_option_at(layout->boot_options[options[i].option]));
         assert_digest(&data, options[i].digest);
     }
 }
@@ -128,8 +128,48 @@ static void layouts_by_name(void **state)
     assert_null(cvm_layout_find(""));
     assert_null(cvm_layout_find("stable202506"));
     assert_int_equal(cvm_layout_find("pre202505")->num_events, 13);
-    /* one of them exists with expanders only */
-    assert_int_equal(cvm_layout_find("stable202505")->num_events, 18);
+    /* four of them exist only on machines that have what they measure */
+    assert_int_equal(cvm_layout_find("stable202505")->num_events, 21);
+    assert_int_equal(cvm_layout_num_usual_events(cvm_layout_find("stable202505")), 17);
+    assert_int_equal(cvm_layout_num_usual_events(cvm_layout_find("pre202505")), 13);
+}
+
+static void layouts_are_compared_by_contents(void **state)
+{
+    (void)state;
+    const struct cvm_layout *known = cvm_layout_find("stable202505");
+    struct cvm_layout copy = *known;
+    assert_true(cvm_layout_equal(&copy, known));
+    copy.cmdline_form = CVM_CMDLINE_PREFIX;
+    assert_true(cvm_layout_same_events(&copy, known));
+    assert_false(cvm_layout_equal(&copy, known));
+    copy = *known;
+    copy.name[0] = 'S';
+    assert_true(cvm_layout_same_events(&copy, known));
+    assert_false(cvm_layout_equal(&copy, known));
+    copy = *known;
+    copy.boot_options[1] = CVM_BOOT_UI_APP;
+    assert_false(cvm_layout_same_events(&copy, known));
+    copy = *known;
+    copy.events[5] = CVM_LAYOUT_SMBIOS;
+    assert_false(cvm_layout_same_events(&copy, known));
+    copy = *known;
+    copy.secure_boot_byte = true;
+    assert_false(cvm_layout_same_events(&copy, known));
+    assert_false(cvm_layout_same_events(cvm_layout_find("pre202505"), known));
+}
+
+static void each_kind_of_event_has_words(void **state)
+{
+    (void)state;
+    for (unsigned kind = 0; kind < CVM_LAYOUT_KINDS; kind++) {
+        assert_non_null(cvm_layout_event_name((enum cvm_layout_kind)kind));
+        assert_non_null(cvm_layout_event_source((enum cvm_layout_kind)kind));
+    }
+    assert_null(cvm_layout_event_name(CVM_LAYOUT_KINDS));
+    assert_null(cvm_layout_event_source(CVM_LAYOUT_KINDS));
+    assert_false(cvm_layout_event_is_optional(CVM_LAYOUT_KINDS));
+    assert_null(cvm_boot_option_at(CVM_BOOT_APPS));
 }
 
 int main(void)
@@ -141,6 +181,8 @@ int main(void)
         cmocka_unit_test(every_byte_of_a_boot_option),
         cmocka_unit_test(a_bad_guid_fails_the_buffer),
         cmocka_unit_test(layouts_by_name),
+        cmocka_unit_test(layouts_are_compared_by_contents),
+        cmocka_unit_test(each_kind_of_event_has_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,6 +240,81 @@ static void too_short_at_every_length(void **state)
     cvm_buf_free(&kernel);
 }
 
+/* --- the version --- */
+
+static struct cvm_kernel_info version_of(const char *text)
+{
+    struct cvm_kernel_info info = { .version_known = false };
+    struct cvm_buf kernel = kernel_build(&kernel_modern);
+    cvm_buf_patch_le(&kernel, 0x20e, 0x600, 2);
+    memcpy(kernel.data + 0x800, text, strlen(text) + 1);
+    kernel_read_version(bytes_of(&kernel), &info);
+    cvm_buf_free(&kernel);
+    return info;
+}
+
+static void versions_and_what_they_mean(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *version;
+        bool known, is_old;
+    } cases[] = {
+        { "6.12.117-cloud-amd64 (a@b) #1 SMP", "6.12.117-cloud-amd64", true, false },
+        { "6.1.0-56-amd64 (a@b) #1 SMP", "6.1.0-56-amd64", true, true },
+        { "6.8.12", "6.8.12", true, true },
+        { "6.9.0-rc1", "6.9.0-rc1", true, false },
+        { "6.9", "6.9", true, false },
+        { "6.10.1", "6.10.1", true, false },
+        { "5.15.0-generic", "5.15.0-generic", true, true },
+        { "7.0", "7.0", true, false },
+        { "4294967296.1", "", false, false },
+        { "7.99999999999999999999999", "7.99999999999999999999999", true, false },
+        { "Linux", "", false, false },
+        { "6", "", false, false },
+        { "6.", "", false, false },
+        { "6.x", "", false, false },
+        { ".9", "", false, false },
+        { "", "", false, false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct cvm_kernel_info info = version_of(cases[i].text);
+        assert_string_equal(info.version, cases[i].version);
+        assert_int_equal(info.version_known, cases[i].known);
+        assert_int_equal(info.is_old, cases[i].is_old);
+    }
+}
+
+static void long_and_missing_versions(void **state)
+{
+    (void)state;
+    struct cvm_kernel_info info = version_of("6.12-"
+                                             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                                             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    assert_int_equal(strlen(info.version), sizeof info.version - 1);
+    assert_true(info.version_known);
+    struct cvm_buf kernel = kernel_build(&kernel_modern);
+    for (size_t n = 0; n < kernel.len; n += n < 0x220 ? 1 : 101) {
+        uint8_t *copy = exact_copy(kernel.data, n);
+        if (n > 0x210) {
+            copy[0x20e] = 0xff; /* far behind the end */
+            copy[0x20f] = 0xff;
+        }
+        kernel_read_version((struct cvm_bytes){ copy, n }, &info);
+        assert_false(info.version_known);
+        free(copy);
+    }
+    cvm_buf_patch_le(&kernel, 0x20e, 0, 2); /* the kernel has no text */
+    kernel_read_version(bytes_of(&kernel), &info);
+    assert_false(info.version_known);
+    /* a text that runs up to the end of the file */
+    cvm_buf_patch_le(&kernel, 0x20e, kernel.len - 4 - 0x200, 2);
+    memcpy(kernel.data + kernel.len - 4, "6.12", 4);
+    kernel_read_version(bytes_of(&kernel), &info);
+    assert_string_equal(info.version, "6.12");
+    cvm_buf_free(&kernel);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +327,8 @@ int main(void)
         cmocka_unit_test(what_is_not_supported),
         cmocka_unit_test(no_setup_header),
         cmocka_unit_test(too_short_at_every_length),
+        cmocka_unit_test(versions_and_what_they_mean),
+        cmocka_unit_test(long_and_missing_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,9 @@
 #include "measure/include/cvm/measure.h"
 
 #include "measure/base/hash.h"
-#include "measure/base/hex.h"
 #include "tests/support/check.h"
+#include "tests/unit/measure/sample_boot.h"
+#include "tests/unit/measure/sample_volume.h"
 #include "tests/unit/measure/samples.h"
 
 #define GIB (UINT64_C(1) << 30)
@@ -31,44 +32,12 @@ static int unload_hw(void **state)
     return 0;
 }
 
-/* rootfs, data disk, NIC, vsock, share; QEMU 8.2.2 */
-static struct cvm_machine deployed_machine(uint32_t cpu_count, const char *layout)
-{
-    struct cvm_error err = { 0 };
-    struct cvm_machine machine = {
-        .qemu = { 8, 2, 2 },
-        .interrupt_trigger = CVM_TRIGGER_EDGE,
-        .cpu_count = cpu_count,
-        .memory_size = 2 * GIB,
-        .pic = true,
-        .pciexbar_base = CVM_PCIEXBAR_BASE,
-        .pci_window64_base = CVM_PCI_WINDOW64_BASE,
-        .page_add_order = CVM_PAGES_TWO_PASS,
-        .kernel_header = CVM_KERNEL_REWRITTEN,
-        .layout = cvm_layout_find(layout),
-    };
-    const struct cvm_device_counts counts = { .rootfs = 1, .nics = 1 };
-    must(cvm_machine_place_devices(&machine, &counts, &err), &err);
-    return machine;
-}
-
 static struct cvm_expectation measure_compact(const struct cvm_machine *machine)
 {
     struct cvm_error err = { 0 };
     struct cvm_expectation e;
     must(cvm_measure_compact(machine, &hw_compact, &e, &err), &err);
     return e;
-}
-
-static const struct cvm_event *find(const struct cvm_expectation *e, unsigned rtmr, uint32_t index)
-{
-    for (uint32_t i = 0; i < e->events.num_events; i++) {
-        if (e->events.events[i].rtmr == rtmr && index-- == 0) {
-            return &e->events.events[i];
-        }
-    }
-    fail_msg("register %u has too few events", rtmr);
-    return NULL;
 }
 
 static void quote_of_tdx_hardware(void **state)
@@ -84,7 +53,7 @@ static void quote_of_tdx_hardware(void **state)
     for (uint32_t i = 0; i < hw.num_events; i++) {
         unsigned rtmr = hw.events[i].imr;
         if (rtmr < 3) {
-            const struct cvm_event *event = find(&e, rtmr, next[rtmr]++);
+            const struct cvm_event *event = event_at(&e, rtmr, next[rtmr]++);
             assert_bytes(event->digest.bytes, 48, hw.events[i].digest.bytes, 48);
         }
     }
@@ -170,6 +139,37 @@ static void counts_expanders(void **state)
     assert_string_equal(measure_compact(&machine).events.events[2].name, "secureboot");
 }
 
+/* fw_cfg items that exist only where the machine sets them, in the order of docs/measurement.md. */
+static void measures_optional_fw_cfg_items(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *data;
+        size_t size;
+    } want[] = {
+        { "fwcfg_bootmenu", "\0\0", 2 },
+        { "fwcfg_boot_menu_wait", "\xe8\x03", 2 },
+        { "fwcfg_reserved_memory_end", "\0\0\0\0\x01\0\0\0", 8 },
+        { "fwcfg_pci_mmio64_mb", "262144", 6 },
+        { "fwcfg_bootorder", "/rom@genroms/linuxboot_dma.bin", 31 },
+    };
+    struct cvm_machine machine = deployed_machine(1, "stable202505");
+    machine.boot_menu_wait = 1000;
+    machine.reserved_memory_end = UINT64_C(1) << 32;
+    machine.pci_mmio64_mb = 262144;
+    const struct cvm_expectation e = measure_compact(&machine);
+    for (uint32_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        struct cvm_error err = { 0 };
+        struct cvm_sha384 digest;
+        must(cvm_sha384(want[i].data, want[i].size, &digest, &err), &err);
+        assert_string_equal(event_at(&e, 0, 2 + i)->name, want[i].name);
+        assert_bytes(event_at(&e, 0, 2 + i)->digest.bytes, 48, digest.bytes, 48);
+    }
+    machine.layout = cvm_layout_find("pre202505"); /* which measures none of them */
+    const struct cvm_expectation older = measure_compact(&machine);
+    assert_string_equal(event_at(&older, 0, 2)->name, "secureboot");
+}
+
 static void assert_compact_refused(const struct cvm_machine *machine,
                                    const struct cvm_compact *compact, enum cvm_error_code code,
                                    const char *message)
@@ -188,7 +188,7 @@ static void smbios_of_an_unknown_cpu(void **state)
     struct cvm_machine machine = deployed_machine(1, "stable202505");
     machine.cpu_signature = (struct cvm_opt_u32){ true, 0x000c06f2 };
     const struct cvm_expectation e = measure_compact(&machine);
-    assert_int_equal(find(&e, 0, 13)->source, CVM_DIGEST_CAPTURED);
+    assert_int_equal(event_at(&e, 0, 13)->source, CVM_DIGEST_CAPTURED);
     machine.memory_size = 4 * GIB;
     assert_compact_refused(&machine, &hw_compact, CVM_ERR_UNSUPPORTED, wanted);
     machine.layout = cvm_layout_find("pre202505");
@@ -212,15 +212,15 @@ static void smbios_of_a_known_cpu(void **state)
     machine.cpu_features_edx = (struct cvm_opt_u32){ true, 0x2fabfbff };
     machine.smbios = (struct cvm_smbios){ .manufacturer = "dstack", .product = "dstack" };
     struct cvm_expectation e = measure_compact(&machine);
-    assert_int_equal(find(&e, 0, 13)->source, CVM_DIGEST_WELL_KNOWN);
+    assert_int_equal(event_at(&e, 0, 13)->source, CVM_DIGEST_WELL_KNOWN);
     assert_hex(e.rtmr[0].bytes, 8, "d357b91a5bc62825");
     machine.firmware_strings = (struct cvm_smbios_firmware){ "EDK II", "unknown", "02/02/2022" };
     e = measure_compact(&machine);
-    assert_int_equal(find(&e, 0, 13)->source, CVM_DIGEST_COMPUTED);
+    assert_int_equal(event_at(&e, 0, 13)->source, CVM_DIGEST_COMPUTED);
     assert_hex(e.rtmr[0].bytes, 8, "d357b91a5bc62825");
     machine.memory_size = 16 * GIB;
     e = measure_compact(&machine);
-    assert_hex(find(&e, 0, 13)->digest.bytes, 16, "17a566eb173b8f3011c5294e9d8c816e");
+    assert_hex(event_at(&e, 0, 13)->digest.bytes, 16, "17a566eb173b8f3011c5294e9d8c816e");
     assert_false(e.smbios_extrapolated);
 }
 
@@ -253,6 +253,10 @@ static void machines_and_layouts_that_cannot_be(void **state)
     machine.layout = &layout;
     layout.num_events = CVM_LAYOUT_MAX_EVENTS + 1;
     assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "firmware layout: 25 events");
+    layout.num_events = 0;
+    layout.num_boot_options = 0;
+    assert_compact_refused(&machine, &hw_compact, CVM_ERR_UNSUPPORTED,
+                           "the firmware measures nothing in a TD");
     layout.num_events = 13;
     layout.num_boot_options = 2;
     assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "1 of 2 boot options");
@@ -266,7 +270,10 @@ static void event_kind_that_does_not_exist(void **state)
     struct cvm_layout layout = *machine.layout;
     machine.layout = &layout;
     layout.events[2] = CVM_LAYOUT_KINDS;
-    assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "firmware layout");
+    assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "firmware layout: event 2");
+    layout = *cvm_layout_find("pre202505");
+    layout.boot_options[0] = CVM_BOOT_APPS;
+    assert_compact_refused(&machine, &hw_compact, CVM_ERR_USAGE, "firmware layout: boot option 0");
 }
 
 /* A compact measurement need not come from cvm_compact_parse(). */
@@ -290,62 +297,6 @@ static void ranges_that_cannot_be(void **state)
 
 /* --- firmware files that were really booted --- */
 
-enum { MAX_EXTENDS = 32 };
-
-struct extends {
-    struct cvm_sha384 digests[MAX_EXTENDS];
-    uint32_t count;
-};
-
-/* The extends of one register, in order. */
-static struct extends load_extends(const char *name, unsigned rtmr)
-{
-    struct extends out = { .count = 0 };
-    struct cvm_buf file = load_vector(name);
-    cvm_put_u8(&file, 0);
-    char *rest = NULL;
-    for (char *line = strtok_r((char *)file.data, "\n", &rest); line != NULL;
-         line = strtok_r(NULL, "\n", &rest)) {
-        struct cvm_error err = { 0 };
-        const char *hex = line + strlen("RTMR 0 ");
-        assert_int_equal(strlen(line), strlen("RTMR 0 ") + 96);
-        if (line[5] != (char)('0' + rtmr)) {
-            continue;
-        }
-        assert_true(out.count < MAX_EXTENDS);
-        struct cvm_sha384 *digest = &out.digests[out.count++];
-        must(cvm_hex_decode(hex, strlen(hex), digest->bytes, 48, &err), &err);
-    }
-    cvm_buf_free(&file);
-    return out;
-}
-
-/* As tests/vectors/firmware/README.md describes: 1 vCPU, 2 GiB, data disk, NIC, vsock, share. */
-static struct cvm_machine booted_machine(const char *layout)
-{
-    struct cvm_error err = { 0 };
-    struct cvm_machine machine = deployed_machine(1, layout);
-    machine.qemu = (struct cvm_qemu_version){ 9, 1, 0 };
-    machine.interrupt_trigger = CVM_TRIGGER_LEVEL;
-    machine.pic = false;
-    machine.page_add_order = CVM_PAGES_SINGLE_PASS;
-    const struct cvm_device_counts counts = { .rootfs = 0, .nics = 1 };
-    must(cvm_machine_place_devices(&machine, &counts, &err), &err);
-    assert_int_equal(machine.num_devices, 4);
-    return machine;
-}
-
-static void assert_events(const struct cvm_expectation *e, unsigned rtmr, uint32_t from,
-                          const struct extends *want, const char *except)
-{
-    for (uint32_t i = from; i < want->count; i++) {
-        const struct cvm_event *event = find(e, rtmr, i);
-        if (strstr(except, event->name) == NULL) {
-            assert_bytes(event->digest.bytes, 48, want->digests[i].bytes, 48);
-        }
-    }
-}
-
 /* Its ranges are those of the captured quote's firmware; the kernel is another. */
 static void booted_edk2_stable202502(void **state)
 {
@@ -356,8 +307,8 @@ static void booted_edk2_stable202502(void **state)
     const struct extends rtmr1 = load_extends("firmware/td-built-202502.extends", 1);
     assert_int_equal(rtmr0.count, 13);
     assert_int_equal(rtmr1.count, 5);
-    assert_events(&e, 0, 0, &rtmr0, "");
-    assert_events(&e, 1, 1, &rtmr1, "");
+    assert_extends(&e, 0, 0, &rtmr0, "");
+    assert_extends(&e, 1, 1, &rtmr1, "");
 }
 
 /* Debian's ranges are its own. */
@@ -372,7 +323,25 @@ static void booted_edk2_of_2026(void **state)
     const struct cvm_expectation e = measure_compact(&machine);
     const struct extends rtmr0 = load_extends("firmware/td-d-bios.extends", 0);
     assert_int_equal(rtmr0.count, 17);
-    assert_events(&e, 0, 0, &rtmr0, "td_hob");
+    assert_extends(&e, 0, 0, &rtmr0, "td_hob");
+}
+
+/* A kernel from before Linux 6.9 extended nothing into RTMR2. */
+static void booted_kernel_that_measures_nothing(void **state)
+{
+    (void)state;
+    static const struct cvm_sha384 zero = { { 0 } };
+    struct cvm_machine machine = booted_machine("pre202505");
+    const struct extends rtmr1 = load_extends("firmware/tdk-61.extends", 1);
+    const struct extends rtmr2 = load_extends("firmware/tdk-61.extends", 2);
+    machine.kernel_measures = CVM_KERNEL_MEASURES_NOTHING;
+    const struct cvm_expectation e = measure_compact(&machine);
+    assert_int_equal(rtmr2.count, 0);
+    assert_int_equal(e.events.num_events, 13 + rtmr1.count);
+    assert_extends(&e, 1, 1, &rtmr1, "");
+    assert_bytes(e.rtmr[2].bytes, 48, zero.bytes, 48);
+    machine.kernel_measures = CVM_KERNEL_MEASURES;
+    assert_int_equal(measure_compact(&machine).events.num_events, 13 + rtmr1.count + 2);
 }
 
 /* --- from files --- */
@@ -446,15 +415,88 @@ static void events_of_an_image(void **state)
     struct files f = build_files();
     const struct cvm_machine machine = booted_machine("pre202505");
     must(cvm_measure_image(&machine, &f.image, &e, &err), &err);
-    assert_int_equal(find(&e, 0, 1)->source, CVM_DIGEST_COMPUTED);
+    assert_int_equal(event_at(&e, 0, 1)->source, CVM_DIGEST_COMPUTED);
     assert_hex(
-        find(&e, 0, 1)->digest.bytes, 48, /* the empty store's well-known digest */
+        event_at(&e, 0, 1)->digest.bytes, 48, /* the empty store's well-known digest */
         "344bc51c980ba621aaa00da3ed7436f7d6e549197dfe699515dfa2c6583d95e6412af21c097d473155875ffd561d6790");
-    assert_string_equal(find(&e, 1, 0)->name, "kernel");
-    assert_int_equal(find(&e, 1, 0)->source, CVM_DIGEST_COMPUTED);
+    assert_string_equal(event_at(&e, 1, 0)->name, "kernel");
+    assert_int_equal(event_at(&e, 1, 0)->source, CVM_DIGEST_COMPUTED);
     const struct extends rtmr2 = load_extends("firmware/td-built-202502.extends", 2);
-    assert_bytes(find(&e, 2, 0)->digest.bytes, 48, rtmr2.digests[0].bytes, 48);
-    assert_bytes(find(&e, 2, 1)->digest.bytes, 48, f.image.initrd.bytes, 48);
+    assert_bytes(event_at(&e, 2, 0)->digest.bytes, 48, rtmr2.digests[0].bytes, 48);
+    assert_bytes(event_at(&e, 2, 1)->digest.bytes, 48, f.image.initrd.bytes, 48);
+    free_files(&f);
+}
+
+/* Newer firmware writes "initrd=initrd " in front. */
+static void command_line_in_front(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    struct cvm_expectation e;
+    struct cvm_compact compact;
+    struct files f = build_files();
+    struct cvm_machine machine = booted_machine("stable202505");
+    struct cvm_layout layout = *machine.layout;
+    layout.cmdline_form = CVM_CMDLINE_PREFIX;
+    machine.layout = &layout;
+    must(cvm_measure_image(&machine, &f.image, &e, &err), &err);
+    const struct extends rtmr2 = load_extends("firmware/td-d-bios.extends", 2);
+    assert_bytes(event_at(&e, 2, 0)->digest.bytes, 48, rtmr2.digests[0].bytes, 48);
+    must(cvm_compact_from_image(&f.image, &layout, CVM_KERNEL_REWRITTEN, &compact, &err), &err);
+    assert_bytes(compact.cmdline.bytes, 48, rtmr2.digests[0].bytes, 48);
+    free_files(&f);
+}
+
+/* A machine that names no layout has the file's; this one is not known. */
+static void layout_of_the_file(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    struct cvm_expectation e;
+    struct files f = build_files();
+    struct cvm_machine machine = booted_machine("pre202505");
+    machine.layout = NULL;
+    assert_false(cvm_measure_image(&machine, &f.image, &e, &err));
+    assert_error(&err, CVM_ERR_UNSUPPORTED,
+                 "firmware: its layout is not known: its code is in no firmware volume");
+    free_files(&f);
+    const struct cvm_firmware_features features = {
+        .measures = true, .acpi = true, .ui_app = true, .cmdline_suffix = true
+    };
+    struct cvm_buf store = store_build(true, NULL, 0, 0x1000);
+    struct cvm_buf firmware = firmware_build_volumes(&features, bytes_of(&store));
+    f = build_files();
+    f.image.firmware = bytes_of(&firmware);
+    must(cvm_measure_image(&machine, &f.image, &e, &err), &err);
+    const struct extends rtmr0 = load_extends("firmware/td-built-202502.extends", 0);
+    assert_extends(&e, 0, 0, &rtmr0, "cfv");
+    free_files(&f);
+    cvm_buf_free(&store);
+    cvm_buf_free(&firmware);
+}
+
+/* What was found out before stands in for the file, and for no other file. */
+static void inspected_files(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    struct cvm_firmware inspected;
+    struct cvm_expectation first;
+    struct cvm_expectation again;
+    struct files f = build_files();
+    const struct cvm_machine machine = booted_machine("pre202505");
+    must(cvm_measure_image(&machine, &f.image, &first, &err), &err);
+    must(cvm_firmware_inspect(f.image.firmware, &inspected, &err), &err);
+    f.image.inspected = &inspected;
+    must(cvm_measure_image(&machine, &f.image, &again, &err), &err);
+    assert_same_registers(&first, &again);
+    f.image.firmware = (struct cvm_bytes){ 0 };
+    must(cvm_measure_image(&machine, &f.image, &again, &err), &err);
+    assert_same_registers(&first, &again);
+    f.image.firmware = bytes_of(&f.firmware);
+    f.firmware.data[0x84000] ^= 1;
+    assert_false(cvm_measure_image(&machine, &f.image, &again, &err));
+    assert_error(&err, CVM_ERR_MISMATCH, "firmware: the file is not the one that was inspected");
     free_files(&f);
 }
 
@@ -471,7 +513,7 @@ static void kernel_header_and_memory(void **state)
         machine.memory_size = i % 2 == 0 ? 1 * GIB : 2 * GIB;
         machine.kernel_header = i < 2 ? CVM_KERNEL_REWRITTEN : CVM_KERNEL_AS_IS;
         must(cvm_measure_image(&machine, &f.image, &e, &err), &err);
-        kernel[i] = find(&e, 1, 0)->digest;
+        kernel[i] = event_at(&e, 1, 0)->digest;
     }
     assert_memory_not_equal(&kernel[0], &kernel[1], sizeof kernel[0]);
     assert_memory_not_equal(&kernel[0], &kernel[2], sizeof kernel[0]);
@@ -541,7 +583,7 @@ static void compact_needs_a_named_layout(void **state)
     struct cvm_compact c;
     struct files f = build_files();
     struct cvm_layout layout = *cvm_layout_find("pre202505");
-    layout.name = NULL;
+    layout.name[0] = '\0';
     assert_false(cvm_compact_from_image(&f.image, &layout, CVM_KERNEL_AS_IS, &c, &err));
     assert_error(&err, CVM_ERR_UNSUPPORTED, "a firmware layout without a name");
     free_files(&f);
@@ -586,11 +628,16 @@ int main(void)
         cmocka_unit_test(ranges_that_cannot_be),
         cmocka_unit_test(booted_edk2_stable202502),
         cmocka_unit_test(booted_edk2_of_2026),
+        cmocka_unit_test(booted_kernel_that_measures_nothing),
         cmocka_unit_test(image_and_compact_agree),
         cmocka_unit_test(events_of_an_image),
         cmocka_unit_test(kernel_header_and_memory),
         cmocka_unit_test(bad_files_are_named),
         cmocka_unit_test(counts_expanders),
+        cmocka_unit_test(measures_optional_fw_cfg_items),
+        cmocka_unit_test(command_line_in_front),
+        cmocka_unit_test(layout_of_the_file),
+        cmocka_unit_test(inspected_files),
         cmocka_unit_test(needs_one_variable_store),
         cmocka_unit_test(compact_needs_a_named_layout),
         cmocka_unit_test(out_of_memory),

@@ -282,6 +282,31 @@ static void as_many_sections_as_fit(void **state)
     cvm_buf_free(&file);
 }
 
+static void signed_or_not(void **state)
+{
+    (void)state;
+    for (int with = 0; with < 2; with++) {
+        struct cvm_error err = { 0 };
+        const struct pe_sample sample = {
+            .plus = true,
+            .e_lfanew = 0x40,
+            .size_of_headers = 0x400,
+            .certificate_size = with == 1 ? 0x80 : 0,
+            .num_directories = 16,
+            .num_sections = 1,
+            .sections = { { 0x400, 0x200 } },
+            .size = 0x680,
+        };
+        bool is_signed = with == 0;
+        struct cvm_buf image = pe_build(&sample);
+        must(pe_is_signed(bytes_of(&image), &is_signed, &err), &err);
+        assert_int_equal(is_signed, with == 1);
+        assert_false(pe_is_signed((struct cvm_bytes){ image.data, 0x40 }, &is_signed, &err));
+        assert_int_equal(err.code, CVM_ERR_MALFORMED);
+        cvm_buf_free(&image);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +320,7 @@ int main(void)
         cmocka_unit_test(each_byte_counts_or_not),
         cmocka_unit_test(truncated_at_every_length),
         cmocka_unit_test(each_bad_field_has_its_message),
+        cmocka_unit_test(signed_or_not),
         cmocka_unit_test(as_many_sections_as_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

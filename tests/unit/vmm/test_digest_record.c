@@ -4,7 +4,28 @@
 #include "measure/base/hash.h"
 #include "vmm/digest_cache.h"
 
+#include <stdio.h>
+
 #define TOOL "0.1.0 00ff"
+
+static void fill_firmware(struct cvm_firmware *f)
+{
+    memset(f->digest.bytes, 0x40, sizeof f->digest.bytes);
+    f->size = 4 << 20;
+    memset(f->cfv.bytes, 0x41, sizeof f->cfv.bytes);
+    memset(f->mrtd_single_pass.bytes, 0x51, 48);
+    memset(f->mrtd_two_pass.bytes, 0x52, 48);
+    f->variables.format = CVM_STORE_AUTHENTICATED;
+    f->variables.store_size = 262072;
+    f->variables.num_live = 5;
+    f->variables.secure_boot = true;
+    f->variables.dbx = (struct cvm_secure_variable){ true, 21292, { { 0x53 } } };
+    f->features = (struct cvm_firmware_features){ .measures = true, .cmdline_suffix = true };
+    f->layout_state = CVM_LAYOUT_DERIVED;
+    snprintf(f->layout_reason, sizeof f->layout_reason, "none");
+    f->layout = *cvm_layout_find("stable202505");
+    f->strings = (struct cvm_smbios_firmware){ "EDK II", "unknown", "02/02/2022" };
+}
 
 /* Every field has a value of its own. */
 static void fill(struct cvm_digest_record *r)
@@ -25,10 +46,8 @@ static void fill(struct cvm_digest_record *r)
         .num_ranges = 2,
         .td_hob = 0x809000,
     };
-    memset(r->facts.firmware.cfv.bytes, 0x41, sizeof r->facts.firmware.cfv.bytes);
-    r->facts.has_mrtd[CVM_PAGES_TWO_PASS] = true;
-    memset(r->facts.mrtd[CVM_PAGES_SINGLE_PASS].bytes, 0x51, 48);
-    memset(r->facts.mrtd[CVM_PAGES_TWO_PASS].bytes, 0x52, 48);
+    fill_firmware(&r->facts.firmware);
+    r->facts.kernel = (struct cvm_kernel_info){ "6.1.0", true, true, false };
     r->facts.has_setup = true;
     r->facts.setup = (struct kernel_setup){ 0x20f, 0x81, 0x3f, 0x7fffffff };
     for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
@@ -97,8 +116,7 @@ static void test_what_is_written_is_read(void **state)
     assert_int_equal(got.facts.num_kernels, 3);
     assert_memory_equal(got.facts.kernels, want.facts.kernels, 3 * sizeof want.facts.kernels[0]);
     assert_memory_equal(&got.facts.firmware, &want.facts.firmware, sizeof want.facts.firmware);
-    assert_false(got.facts.has_mrtd[CVM_PAGES_SINGLE_PASS]);
-    assert_true(got.facts.has_mrtd[CVM_PAGES_TWO_PASS]);
+    assert_memory_equal(&got.facts.kernel, &want.facts.kernel, sizeof want.facts.kernel);
     cvm_autobuf struct cvm_buf again = build(&got);
     assert_bytes(again.data, again.len, entry.data, entry.len);
     assert_true(entry.len < CVM_DIGEST_MAX_SIZE);
@@ -139,9 +157,16 @@ static void test_cut_at_every_length(void **state)
 enum {
     HEAD = 8 + 4 + 2 + sizeof TOOL - 1,
     FIRMWARE = HEAD + 32 + 3 * 40 + 3 * 32 + 48,
-    TD_HOB = FIRMWARE + 1,
+    TD_HOB = FIRMWARE + 1 + 48 + 8,
     NUM_RANGES = TD_HOB + 8,
-    KERNELS = NUM_RANGES + 4 + 2 * 16 + 48 + 2 * 49 + 1 + 2 + 1 + 2 + 4,
+    STORE_FORMAT = NUM_RANGES + 4 + 2 * 16 + 3 * 48 + 1,
+    VARIABLES = STORE_FORMAT + 4 + 4 + 4 + 1 + 1,
+    LAYOUT_STATE = VARIABLES + 4 * (1 + 4 + 48) + 9,
+    LAYOUT = LAYOUT_STATE + 4 + CVM_LAYOUT_REASON_SIZE,
+    NUM_EVENTS = LAYOUT + CVM_LAYOUT_NAME_SIZE,
+    NUM_BOOT_OPTIONS = NUM_EVENTS + 4 + 4 * 21,
+    STRINGS = NUM_BOOT_OPTIONS + 4 + 4 * 2 + 1 + 4,
+    KERNELS = STRINGS + 3 * 64 + 64 + 3 + 1 + 2 + 1 + 2 + 4,
 };
 
 /* Cut short, with a digest that fits: each field notices by itself. */
@@ -204,6 +229,18 @@ static void test_values_that_cannot_be(void **state)
         { NUM_RANGES, 0, "ranges: no memory range is the TD_HOB" },
         { NUM_RANGES, CVM_TD_MAX_RANGES + 1, "ranges: 33 of them, at most 32" },
         { NUM_RANGES + 3, 0x80, "of them, at most 32" },
+        { STORE_FORMAT, 3, "store's format: 3 is none of 3 values" },
+        { VARIABLES, 2, "pk present: 2 is neither 0 nor 1" },
+        { LAYOUT_STATE, 3, "layout's state: 3 is none of 3 values" },
+        { LAYOUT - 1, 'x', "layout's reason: no NUL in 192 bytes" },
+        { NUM_EVENTS - 1, 'x', "layout: no NUL in 32 bytes" },
+        { NUM_EVENTS, CVM_LAYOUT_MAX_EVENTS + 1, "layout: 25 is none of 25 values" },
+        { NUM_EVENTS + 4, CVM_LAYOUT_KINDS, "layout: 20 is none of 20 values" },
+        { NUM_BOOT_OPTIONS, CVM_LAYOUT_MAX_BOOT_OPTIONS + 1, "layout: 5 is none of 5 values" },
+        { NUM_BOOT_OPTIONS + 4, CVM_BOOT_APPS, "layout: 3 is none of 3 values" },
+        { NUM_BOOT_OPTIONS + 12, 2, "layout: 2 is neither 0 nor 1" },
+        { NUM_BOOT_OPTIONS + 13, 2, "layout: 2 is none of 2 values" },
+        { STRINGS + 63, 'x', "type 0 vendor: no NUL in 64 bytes" },
         { KERNELS, CVM_DIGEST_MAX_KERNELS + 1, "kernel's digests: 65 of them, at most 64" },
         { KERNELS + 3, 1, "of them, at most 64" },
         { KERNELS, CVM_DIGEST_MAX_KERNELS, "needs" },

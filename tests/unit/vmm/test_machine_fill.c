@@ -392,6 +392,9 @@ static void test_bad_words_of_firmware_and_kernel(void **state)
         { { .page_add_order_option = "both" },
           NULL,
           "--page-add-order is 'both', not 'single-pass' or 'two-pass'" },
+        { { .kernel_measures_option = "perhaps" },
+          NULL,
+          "--kernel-measures is 'perhaps', not 'yes' or 'no'" },
         { { .variant_option = "edk2" }, NULL, "ovmf_variant 'edk2' from option is not known" },
     };
     (void)state;
@@ -444,6 +447,31 @@ static void test_evidence_of_the_variant(void **state)
     }
 }
 
+static void test_what_the_kernel_measures(void **state)
+{
+    static const struct {
+        const char *option;
+        enum cvm_kernel_measures want;
+        const char *source;
+    } cases[] = {
+        { NULL, CVM_KERNEL_MEASURES_ASSUMED, "default" },
+        { "yes", CVM_KERNEL_MEASURES, "option" },
+        { "no", CVM_KERNEL_MEASURES_NOTHING, "option" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct cvm_vm_config config = small_config("8.2.2");
+        const struct cvm_measure_evidence e = { .kernel_measures_option = cases[i].option };
+        cvm_autowarnings struct cvm_warnings w = { 0 };
+        struct cvm_machine m;
+        struct cvm_resolution r = { 0 };
+        fill(&config, &e, &m, &r, &w);
+        assert_int_equal(m.kernel_measures, cases[i].want);
+        assert_string_equal(r.kernel_measures_source, cases[i].source);
+        assert_string_equal(r.layout_source, "declared");
+    }
+}
+
 static void test_words(void **state)
 {
     (void)state;
@@ -470,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_tdx_switches_pic_and_smm_off),
         cmocka_unit_test(test_bad_words_of_firmware_and_kernel),
         cmocka_unit_test(test_evidence_of_the_variant),
+        cmocka_unit_test(test_what_the_kernel_measures),
         cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

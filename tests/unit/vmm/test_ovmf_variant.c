@@ -339,6 +339,125 @@ static void test_warnings_are_kept_once(void **state)
     assert_int_equal(w.count, CVM_MAX_WARNINGS);
 }
 
+/* --- held against the firmware file --- */
+
+/* A file whose layout was read out. */
+static struct cvm_firmware firmware_of(const char *name)
+{
+    struct cvm_firmware f = { .layout_state = CVM_LAYOUT_DERIVED };
+    if (name != NULL) {
+        f.layout = *cvm_layout_find(name);
+    }
+    return f;
+}
+
+static const struct cvm_variant guessed = { .rule = "version", .source = "metadata" };
+
+static struct cvm_variant variant_named(const char *name)
+{
+    struct cvm_variant v = guessed;
+    v.layout = cvm_layout_find(name);
+    return v;
+}
+
+static void test_the_file_agrees(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    cvm_autowarnings struct cvm_warnings w = { 0 };
+    struct cvm_layout_choice choice;
+    const struct cvm_variant v = variant_named("stable202505");
+    struct cvm_firmware f = firmware_of("stable202505");
+    const struct cvm_layout_evidence e = { .firmware = &f };
+    must(cvm_layout_choose(&v, &e, &w, &choice, &err), &err);
+    assert_ptr_equal(choice.layout, &f.layout);
+    assert_string_equal(choice.source, "derived");
+    assert_int_equal(w.count, 0);
+    f.layout_state = CVM_LAYOUT_VERIFIED;
+    f.layout.cmdline_form = CVM_CMDLINE_PREFIX;
+    must(cvm_layout_choose(&v, &e, &w, &choice, &err), &err);
+    assert_string_equal(choice.source, "verified");
+    assert_true(said(&w, "in front of the command line"));
+}
+
+static void test_the_file_contradicts(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    cvm_autowarnings struct cvm_warnings w = { 0 };
+    struct cvm_layout_choice choice;
+    const struct cvm_variant v = variant_named("stable202505");
+    const struct cvm_firmware f = firmware_of("pre202505");
+    struct cvm_layout_evidence e = { .firmware = &f, .no_tee = true };
+    assert_false(cvm_layout_choose(&v, &e, &w, &choice, &err));
+    assert_error(&err, CVM_ERR_MISMATCH,
+                 "ovmf_variant stable202505 (by rule version) contradicts the firmware file, whose "
+                 "layout is pre202505 (13 events, derived); to settle it, give --ovmf-variant "
+                 "pre202505, or declare \"ovmf_variant\": \"pre202505\" in metadata.json");
+    e.trust_declared = true;
+    must(cvm_layout_choose(&v, &e, &w, &choice, &err), &err);
+    assert_ptr_equal(choice.layout, cvm_layout_find("stable202505"));
+    assert_string_equal(choice.source, "declared");
+    assert_true(said(&w, "measured by the declared ovmf_variant stable202505"));
+}
+
+static void test_a_layout_without_a_name(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    cvm_autowarnings struct cvm_warnings w = { 0 };
+    struct cvm_layout_choice choice;
+    const struct cvm_variant v = variant_named("pre202505");
+    struct cvm_firmware f = firmware_of("stable202505");
+    const struct cvm_layout_evidence e = { .firmware = &f };
+    f.layout.name[0] = '\0';
+    must(cvm_layout_choose(&v, &e, &w, &choice, &err), &err);
+    assert_ptr_equal(choice.layout, &f.layout);
+    assert_string_equal(choice.source, "derived");
+    assert_true(said(&w, "RTMR0 is measured from the file (17 events)"));
+}
+
+static void test_firmware_that_measures_nothing(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    cvm_autowarnings struct cvm_warnings w = { 0 };
+    struct cvm_layout_choice choice;
+    const struct cvm_variant v = variant_named("pre202505");
+    const struct cvm_firmware f = firmware_of(NULL);
+    struct cvm_layout_evidence e = { .firmware = &f };
+    assert_false(cvm_layout_choose(&v, &e, &w, &choice, &err));
+    assert_error(&err, CVM_ERR_UNSUPPORTED, "the firmware measures nothing in a TD");
+    e.no_tee = true;
+    must(cvm_layout_choose(&v, &e, &w, &choice, &err), &err);
+    assert_ptr_equal(choice.layout, v.layout);
+    assert_string_equal(choice.source, "declared");
+    assert_true(said(&w, "the firmware measures nothing in a TD"));
+    e = (struct cvm_layout_evidence){ .firmware = &f, .trust_declared = true };
+    must(cvm_layout_choose(&v, &e, &w, &choice, &err), &err);
+    assert_string_equal(choice.source, "declared");
+}
+
+static void test_a_file_that_does_not_tell(void **state)
+{
+    (void)state;
+    struct cvm_error err = { 0 };
+    cvm_autowarnings struct cvm_warnings w = { 0 };
+    struct cvm_layout_choice choice;
+    const struct cvm_variant v = variant_named("pre202505");
+    const struct cvm_firmware f = { .layout_reason = "for some reason" };
+    struct cvm_layout_evidence e = { .firmware = &f };
+    must(cvm_layout_choose(&v, &e, &w, &choice, &err), &err);
+    assert_ptr_equal(choice.layout, v.layout);
+    assert_string_equal(choice.source, "declared");
+    assert_true(said(&w, "could not be read from its file (for some reason)"));
+    e.firmware = NULL;
+    cvm_warnings_free(&w);
+    must(cvm_layout_choose(&v, &e, &w, &choice, &err), &err);
+    assert_string_equal(choice.source, "declared");
+    assert_int_equal(w.count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +471,11 @@ int main(void)
         cmocka_unit_test(test_unknown_names_are_errors),
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_warnings_are_kept_once),
+        cmocka_unit_test(test_the_file_agrees),
+        cmocka_unit_test(test_the_file_contradicts),
+        cmocka_unit_test(test_a_layout_without_a_name),
+        cmocka_unit_test(test_firmware_that_measures_nothing),
+        cmocka_unit_test(test_a_file_that_does_not_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

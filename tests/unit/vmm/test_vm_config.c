@@ -332,6 +332,7 @@ static void test_round_trips(void **state)
         "{\"kernel_header\":\"rewritten\"}",
         "{\"ovmf_variant\":\"stable202505\"}",
         "{\"pciexbar_base\":2952790016,\"pci_window64_base\":1099511627776}",
+        "{\"boot_menu_wait\":1000,\"reserved_memory_end\":4294967296,\"pci_mmio64_mb\":262144}",
         "{\"num_gpus\":2,\"num_nvswitches\":1}",
         "{\"cpu_signature\":788210}",
         "{\"cpu_signature\":788210,\"cpu_features_edx\":799800319}",
