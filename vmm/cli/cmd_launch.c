@@ -1,5 +1,5 @@
 /*
- * cvm launch and cvm vm-config: from a request to a guest, or to its declaration.
+ * cvm launch: from a request to a guest.
  */
 #include "vmm/cli/commands.h"
 #include "vmm/launch.h"
@@ -15,7 +15,6 @@ static const struct cli_option launch_options[] = {
 };
 /* clang-format on */
 
-/* What both commands begin with. */
 struct work {
     struct cvm_host host;
     struct cvm_request request;
@@ -41,44 +40,6 @@ static bool resolve(const struct cli *cli, struct work *w, struct cvm_error *err
            (cvm_launch_plan_resolve(&w->request, &w->host, &w->plan, err) ||
             cvm_context(err, "guest '%s'", w->request.name));
 }
-
-/* --- vm-config --- */
-
-static bool run_vm_config(const struct cli *cli, const void *data, struct cvm_error *err)
-{
-    (void)data;
-    CVM_CLEANUP(free_work)
-    struct work w = WORK_NONE;
-    cvm_autobuilder struct cvm_json_builder b = { 0 };
-    cvm_autobuf struct cvm_buf text = { 0 };
-    if (!resolve(cli, &w, err)) {
-        return false;
-    }
-    cli_warn(cli, &w.plan.warnings);
-    if (!cli->json) {
-        cvm_json_put_any(&b, NULL, w.plan.vm_config);
-        return cvm_json_finish(&b, CVM_JSON_PRETTY, &text, err) && cli_print(&text, err);
-    }
-    const struct cvm_report report = cvm_launch_plan_report(&w.plan);
-    cvm_json_begin_object(&b, NULL);
-    cvm_json_put_any(&b, "vm_config", w.plan.vm_config);
-    cvm_report_put_resolution(&report, &b);
-    cvm_warnings_put(&w.plan.warnings, &b);
-    cvm_json_end(&b);
-    return cli_print_json(&b, err);
-}
-
-const struct cli_command cmd_vm_config = {
-    .name = "vm-config",
-    .operands = "REQUEST",
-    .summary = "Print the authoritative vm_config that a request would get on this host.",
-    .example = "cvm vm-config web.json > vm_config.json",
-    .min_operands = 1,
-    .max_operands = 1,
-    .run = run_vm_config,
-};
-
-/* --- launch --- */
 
 static bool print_text(const struct work *w, const struct cvm_launched *l, struct cvm_error *err)
 {
