@@ -6,6 +6,8 @@ int main(int argc, char **argv)
     const struct cli_command commands[] = {
         cmd_image_list, cmd_image_show, cmd_image_verify,
         cmd_acpi, cmd_measure, cmd_vm_config,
+        cmd_keygen, cmd_manifest_create, cmd_manifest_cosign,
+        cmd_manifest_verify, cmd_manifest_show, cmd_manifest_export,
 #ifdef CVM_WITH_LAUNCH
         cmd_launch, cmd_list, cmd_show, cmd_start, cmd_stop, cmd_remove, cmd_logs, cmd_check_host,
 #endif

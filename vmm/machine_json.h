@@ -1,0 +1,16 @@
+/*
+ * The machine as JSON: every fact of struct cvm_machine, resolved, so that a reader needs to know
+ * no defaults.
+ *
+ * Source: docs/manifest.md lists the keys.
+ */
+#ifndef CVM_VMM_MACHINE_JSON_H
+#define CVM_VMM_MACHINE_JSON_H
+
+#include "measure/include/cvm/machine.h"
+#include "vmm/json.h"
+
+/* Adds the object "machine". */
+void cvm_machine_put(const struct cvm_machine *machine, struct cvm_json_builder *b);
+
+#endif

@@ -1,0 +1,258 @@
+#include "vmm/manifest_shapes.h"
+
+#include "measure/base/file.h"
+#include "measure/base/hex.h"
+#include "vmm/host.h"
+#include "vmm/measure_bundle.h"
+
+#include <stdio.h>
+
+static struct cvm_bytes bytes_of(const struct cvm_buf *b)
+{
+    return (struct cvm_bytes){ b->data, b->len };
+}
+
+static bool ask_emulator(const char *emulator, struct cvm_measured_shapes *out,
+                         struct cvm_error *err)
+{
+    struct cvm_qemu_version v;
+    if (emulator == NULL) {
+        return true;
+    }
+    if (!cvm_emulator_version(emulator, &v, err)) {
+        return false;
+    }
+    snprintf(out->emulator_version, sizeof out->emulator_version, "%u.%u.%u", v.major, v.minor,
+             v.micro);
+    out->emulator = strdup(emulator);
+    return out->emulator != NULL ? true : cvm_fail_nomem(err, emulator, strlen(emulator));
+}
+
+bool cvm_measured_shapes_open(const char *image, const char *emulator,
+                              cvm_bundle_progress *progress, struct cvm_measured_shapes *out,
+                              struct cvm_error *err)
+{
+    if (!ask_emulator(emulator, out, err) || !cvm_bundle_open(image, &out->bundle, err)) {
+        return false;
+    }
+    if (!out->bundle.has_hash) {
+        return cvm_fail(err, CVM_ERR_MALFORMED,
+                        "image '%s': no sha256sum.txt, so it has no identity to sign",
+                        out->bundle.path);
+    }
+    return cvm_bundle_read_verified(&out->bundle, CVM_VERIFY_MEASURED, progress, &out->contents,
+                                    err);
+}
+
+/* --- one machine --- */
+
+static void free_shape(struct cvm_measured_shape *s)
+{
+    if (s != NULL) {
+        free(s->name);
+        cvm_buf_free(&s->vm_config);
+        cvm_json_free(s->document);
+        cvm_warnings_free(&s->warnings);
+        free(s);
+    }
+}
+
+static void free_shape_at(struct cvm_measured_shape **slot)
+{
+    free_shape(*slot);
+}
+
+/* The declaration must be of this image, and of the emulator where one was named. */
+static bool complete(const struct cvm_measured_shapes *shapes, struct cvm_measured_shape *s,
+                     struct cvm_error *err)
+{
+    const struct cvm_bundle *bundle = &shapes->bundle;
+    const char *declared = s->config.os_image_hash;
+    struct cvm_qemu_version version;
+    char text[20];
+    cvm_hex_encode(bundle->os_image_hash.bytes, sizeof bundle->os_image_hash.bytes,
+                   s->os_image_hash);
+    if (declared != NULL && strcmp(declared, s->os_image_hash) != 0) {
+        return cvm_fail(err, CVM_ERR_MISMATCH, "it declares os_image_hash %s, image '%s' has %s",
+                        declared, bundle->name, s->os_image_hash);
+    }
+    s->resolution.qemu_version_source = "vm_config";
+    if (*shapes->emulator_version == '\0') {
+        return true;
+    }
+    if (s->config.qemu_version == NULL) {
+        s->config.qemu_version = shapes->emulator_version;
+        s->resolution.qemu_version_source = "emulator";
+        return true;
+    }
+    if (!cvm_qemu_version_parse(s->config.qemu_version, &version, err)) {
+        return false;
+    }
+    snprintf(text, sizeof text, "%u.%u.%u", version.major, version.minor, version.micro);
+    return strcmp(text, shapes->emulator_version) == 0
+               ? true
+               : cvm_fail(err, CVM_ERR_MISMATCH, "it declares QEMU %s, emulator '%s' is %s", text,
+                          shapes->emulator, shapes->emulator_version);
+}
+
+static bool measure(const struct cvm_measured_shapes *shapes, bool no_tee,
+                    struct cvm_measured_shape *s, struct cvm_error *err)
+{
+    CVM_CLEANUP(cvm_tdx_measurement_free)
+    struct cvm_tdx_measurement carried = { 0 };
+    if (!cvm_json_parse("it", bytes_of(&s->vm_config), &s->document, err) ||
+        !cvm_vm_config_decode(s->document, &s->config, err) || !complete(shapes, s, err) ||
+        (s->config.tdx_measurement != NULL &&
+         !cvm_tdx_measurement_decode(&s->config, &carried, err))) {
+        return false;
+    }
+    const struct cvm_measure_evidence evidence = {
+        .bundle = &shapes->bundle,
+        .compact = s->config.tdx_measurement == NULL ? NULL : &carried.compact,
+        .declared = true,
+        .no_tee = no_tee,
+    };
+    const char *source = s->resolution.qemu_version_source;
+    if (!cvm_machine_fill_platform(&s->config, &s->machine, err) ||
+        !cvm_machine_fill_firmware(&s->config, &evidence, &s->machine, &s->resolution, &s->warnings,
+                                   err)) {
+        return false;
+    }
+    s->resolution.qemu_version_source = source;
+    if (!cvm_measure_image(&s->machine, &shapes->contents.image, &s->expectation, err)) {
+        return cvm_context(err, "image '%s'", shapes->bundle.path);
+    }
+    cvm_report_warn(&s->expectation, &s->machine, &s->warnings);
+    return true;
+}
+
+/* Takes the shape over. */
+static bool append(struct cvm_measured_shapes *shapes, struct cvm_measured_shape **shape,
+                   struct cvm_error *err)
+{
+    struct cvm_measured_shape **grown =
+        realloc(shapes->items, (shapes->count + 1) * sizeof(struct cvm_measured_shape *));
+    if (grown == NULL) {
+        return cvm_fail_nomem(err, "machines", shapes->count);
+    }
+    shapes->items = grown;
+    shapes->items[shapes->count++] = cvm_steal(shape);
+    return true;
+}
+
+static bool start_shape(const char *name, size_t length, struct cvm_measured_shape **out,
+                        struct cvm_error *err)
+{
+    struct cvm_measured_shape *s = calloc(1, sizeof *s);
+    if (s != NULL) {
+        s->name = strndup(name, length);
+    }
+    if (s == NULL || s->name == NULL) {
+        free_shape(s);
+        return cvm_fail_nomem(err, "machine", sizeof *s);
+    }
+    *out = s;
+    return true;
+}
+
+bool cvm_measured_shapes_add_file(struct cvm_measured_shapes *shapes, const char *path,
+                                  struct cvm_error *err)
+{
+    static const char suffix[] = ".json";
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    size_t length = strlen(name);
+    CVM_CLEANUP(free_shape_at)
+    struct cvm_measured_shape *s = NULL;
+    if (length > sizeof suffix - 1 && strcmp(name + length - (sizeof suffix - 1), suffix) == 0) {
+        length -= sizeof suffix - 1;
+    }
+    if (!start_shape(name, length, &s, err) ||
+        !cvm_file_load(path, CVM_JSON_MAX_SIZE, &s->vm_config, err)) {
+        return false;
+    }
+    return measure(shapes, false, s, err) ? append(shapes, &s, err)
+                                          : cvm_context(err, "vm_config '%s'", path);
+}
+
+/* --- guests --- */
+
+struct registers {
+    const char *values[CVM_REGISTERS];
+};
+
+static bool check_expected(const struct cvm_vm *vm, const struct cvm_measured_shape *s,
+                           struct cvm_error *err)
+{
+    struct cvm_json_field fields[CVM_REGISTERS + 1] = { 0 };
+    const struct cvm_expectation *e = &s->expectation;
+    const struct cvm_sha384 *now[] = { &e->mrtd, &e->rtmr[0], &e->rtmr[1], &e->rtmr[2] };
+    struct registers then = { 0 };
+    cvm_autojson struct json_object *expected = NULL;
+    for (unsigned i = 0; i < CVM_REGISTERS; i++) {
+        fields[i] = (struct cvm_json_field){
+            cvm_register_word(i), CVM_JSON_STRING, i * sizeof(const char *), true, 96, 96
+        };
+    }
+    if (!cvm_vm_load_json(vm, "expected.json", &expected, err)) {
+        return false;
+    }
+    if (!cvm_json_decode(expected, fields, CVM_JSON_IGNORE_UNKNOWN, &then, err)) {
+        return cvm_context(err, "expected.json");
+    }
+    for (unsigned i = 0; i < CVM_REGISTERS; i++) {
+        if (strcmp(then.values[i], cvm_sha384_text(now[i]).text) != 0) {
+            return cvm_fail(err, CVM_ERR_MISMATCH,
+                            "%s was expected to be %s at its launch, its vm_config and image give "
+                            "%s",
+                            cvm_register_word(i), then.values[i], cvm_sha384_text(now[i]).text);
+        }
+    }
+    return true;
+}
+
+static bool measure_guest(struct cvm_measured_shapes *shapes, const struct cvm_vm *vm,
+                          struct cvm_measured_shape **s, struct cvm_error *err)
+{
+    const char *name = vm->record.name;
+    cvm_autoclose int fd = -1;
+    return start_shape(name, strlen(name), s, err) &&
+           cvm_file_open_beneath(vm->fd, "vm_config.json", &fd, err) &&
+           cvm_file_read(fd, "vm_config.json", CVM_JSON_MAX_SIZE, &(*s)->vm_config, err) &&
+           measure(shapes, vm->record.no_tee.value, *s, err) && check_expected(vm, *s, err);
+}
+
+bool cvm_measured_shapes_add_guest(struct cvm_measured_shapes *shapes, const struct cvm_vm *vm,
+                                   struct cvm_error *err)
+{
+    CVM_CLEANUP(free_shape_at)
+    struct cvm_measured_shape *s = NULL;
+    return measure_guest(shapes, vm, &s, err) ? append(shapes, &s, err)
+                                              : cvm_context(err, "guest '%s'", vm->record.name);
+}
+
+struct cvm_draft_shape cvm_measured_shape_draft(const struct cvm_measured_shape *s)
+{
+    return (struct cvm_draft_shape){
+        .name = s->name,
+        .vm_config = bytes_of(&s->vm_config),
+        .report = { .machine = &s->machine,
+                    .resolution = &s->resolution,
+                    .expectation = &s->expectation,
+                    .os_image_hash = s->os_image_hash,
+                    .vm_config = s->document,
+                    .warnings = &s->warnings },
+    };
+}
+
+void cvm_measured_shapes_free(struct cvm_measured_shapes *shapes)
+{
+    for (size_t i = 0; i < shapes->count; i++) {
+        free_shape(shapes->items[i]);
+    }
+    free(shapes->items);
+    free(shapes->emulator);
+    cvm_bundle_contents_free(&shapes->contents);
+    cvm_bundle_free(&shapes->bundle);
+    *shapes = (struct cvm_measured_shapes)CVM_MEASURED_SHAPES_NONE;
+}
