@@ -29,6 +29,8 @@ static const struct cvm_json_field host_fields[] = {
     { "attestation_variant", CVM_JSON_STRING, FIELD(attestation_variant), .max = 16 },
     { "guest_address_bits",  CVM_JSON_NUMBER, FIELD(guest_address_bits), .min = 36, .max = 52 },
     { "run_as",              CVM_JSON_STRING, FIELD(run_as), .min = 1, .max = 128 },
+    { "signing_key",         CVM_JSON_STRING, FIELD(signing_key), .min = 1, .max = 1024 },
+    { "signing_passphrase_file", CVM_JSON_STRING, FIELD(signing_passphrase_file), .min = 1, .max = 1024 },
     { "qemu",                CVM_JSON_OBJECT, FIELD(qemu_object) },
     { 0 },
 };

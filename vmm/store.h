@@ -20,6 +20,9 @@
 
 enum { CVM_UUID_SIZE = 37 };
 
+/* The signed expectation in a guest's directory, where the host signs. */
+#define CVM_GUEST_MANIFEST "manifest.intoto.json"
+
 struct cvm_store {
     char *path; /* absolute */
     int fd;

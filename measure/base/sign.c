@@ -15,7 +15,14 @@
 
 struct cvm_key {
     EVP_PKEY *pkey;
+    EVP_PKEY *copy; /* of a token key's public half: tokens sign, OpenSSL itself verifies */
 };
+
+/* What verifies. */
+static EVP_PKEY *public_half(const struct cvm_key *key)
+{
+    return key->copy != NULL ? key->copy : key->pkey;
+}
 
 static void free_bio(BIO **slot)
 {
@@ -177,7 +184,7 @@ bool cvm_key_build_public(const struct cvm_key *key, struct cvm_buf *pem, struct
 bool cvm_key_fingerprint(const struct cvm_key *key, struct cvm_sha256 *out, struct cvm_error *err)
 {
     unsigned char *der = NULL;
-    int size = i2d_PUBKEY(key->pkey, &der);
+    int size = i2d_PUBKEY(public_half(key), &der);
     if (size <= 0) {
         return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "encode public key");
     }
@@ -213,10 +220,10 @@ bool cvm_key_verify(const struct cvm_key *key, struct cvm_bytes message, struct 
                     struct cvm_error *err)
 {
     bool known;
-    const EVP_MD *md = digest_of(key->pkey, &known);
+    const EVP_MD *md = digest_of(public_half(key), &known);
     CVM_CLEANUP(free_md_context)
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (context == NULL || EVP_DigestVerifyInit(context, NULL, md, NULL, key->pkey) != 1) {
+    if (context == NULL || EVP_DigestVerifyInit(context, NULL, md, NULL, public_half(key)) != 1) {
         return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "verify");
     }
     if (EVP_DigestVerify(context, signature.data, signature.size, message.data, message.size) !=
@@ -247,14 +254,14 @@ const char *cvm_key_explain(const struct cvm_key *key, struct cvm_bytes message,
     };
     const char *found = NULL;
     for (size_t i = 0; i < sizeof refused / sizeof refused[0] && found == NULL; i++) {
-        if (!EVP_PKEY_is_a(key->pkey, refused[i].type)) {
+        if (!EVP_PKEY_is_a(public_half(key), refused[i].type)) {
             continue;
         }
         CVM_CLEANUP(free_md_context)
         EVP_MD_CTX *context = EVP_MD_CTX_new();
         EVP_PKEY_CTX *how = NULL; /* the context's */
         if (context != NULL &&
-            EVP_DigestVerifyInit_ex(context, &how, refused[i].digest, NULL, NULL, key->pkey,
+            EVP_DigestVerifyInit_ex(context, &how, refused[i].digest, NULL, NULL, public_half(key),
                                     NULL) == 1 &&
             (!refused[i].pss || EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) == 1) &&
             EVP_DigestVerify(context, signature.data, signature.size, message.data, message.size) ==
@@ -336,6 +343,25 @@ static EVP_PKEY *load_from_engine(const char *uri, UI_METHOD *ui, void *pin, enu
 }
 #endif
 
+/* Takes ownership of pkey. */
+static bool adopt_token_key(EVP_PKEY *pkey, struct cvm_key **out, struct cvm_error *err)
+{
+    cvm_autokey struct cvm_key *key = NULL;
+    unsigned char *der = NULL;
+    if (!adopt(pkey, &key, err)) {
+        return false;
+    }
+    int size = i2d_PUBKEY(pkey, &der);
+    const unsigned char *p = der;
+    key->copy = size <= 0 ? NULL : d2i_PUBKEY(NULL, &p, size);
+    OPENSSL_free(der);
+    if (key->copy == NULL) {
+        return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "the token does not show the public half");
+    }
+    *out = cvm_steal(&key);
+    return true;
+}
+
 bool cvm_key_open_token(const char *uri, const char *pin, enum cvm_key_part part,
                         struct cvm_key **out, struct cvm_error *err)
 {
@@ -355,7 +381,7 @@ bool cvm_key_open_token(const char *uri, const char *pin, enum cvm_key_part part
     }
     if (pkey != NULL) {
         ERR_clear_error();
-        return adopt(pkey, out, err);
+        return adopt_token_key(pkey, out, err);
     }
     if (!provided && !engine) {
         ERR_clear_error();
@@ -369,6 +395,7 @@ void cvm_key_free(struct cvm_key *key)
 {
     if (key != NULL) {
         EVP_PKEY_free(key->pkey);
+        EVP_PKEY_free(key->copy);
         free(key);
     }
 }

@@ -41,7 +41,19 @@ static bool resolve(const struct cli *cli, struct work *w, struct cvm_error *err
             cvm_context(err, "guest '%s'", w->request.name));
 }
 
-static bool print_text(const struct work *w, const struct cvm_launched *l, struct cvm_error *err)
+/* Where the signed expectation lies; an empty text where nothing is signed. */
+static bool manifest_path(const struct work *w, const struct cvm_launched *l, struct cvm_buf *out,
+                          struct cvm_error *err)
+{
+    if (w->host.signing_key != NULL) {
+        cvm_put_format(out, "%s/" CVM_GUEST_MANIFEST, l->directory);
+    }
+    cvm_put_u8(out, '\0');
+    return cvm_buf_finish(out, "path", err);
+}
+
+static bool print_text(const struct work *w, const struct cvm_launched *l, const char *manifest,
+                       struct cvm_error *err)
 {
     cvm_autobuf struct cvm_buf text = { 0 };
     const struct cvm_expectation *e = &w->plan.expectation;
@@ -51,8 +63,11 @@ static bool print_text(const struct work *w, const struct cvm_launched *l, struc
     } else {
         cvm_put_format(&text, "cid        %u\n", l->cid);
     }
-    cvm_put_format(&text, "directory  %s\nmrtd       %s\n", l->directory,
-                   cvm_sha384_text(&e->mrtd).text);
+    cvm_put_format(&text, "directory  %s\n", l->directory);
+    if (*manifest != '\0') {
+        cvm_put_format(&text, "manifest   %s\n", manifest);
+    }
+    cvm_put_format(&text, "mrtd       %s\n", cvm_sha384_text(&e->mrtd).text);
     for (unsigned i = 0; i < 3; i++) {
         cvm_put_format(&text, "rtmr%u      %s\n", i, cvm_sha384_text(&e->rtmr[i]).text);
     }
@@ -62,8 +77,8 @@ static bool print_text(const struct work *w, const struct cvm_launched *l, struc
     return cvm_buf_finish(&text, "answer", err) && cli_print(&text, err);
 }
 
-static void put_launched(const struct work *w, const struct cvm_launched *l, bool dry_run,
-                         struct cvm_json_builder *b)
+static void put_launched(const struct work *w, const struct cvm_launched *l, const char *manifest,
+                         bool dry_run, struct cvm_json_builder *b)
 {
     const struct cvm_report report = cvm_launch_plan_report(&w->plan);
     cvm_json_put_string(b, "name", w->request.name);
@@ -74,6 +89,7 @@ static void put_launched(const struct work *w, const struct cvm_launched *l, boo
         cvm_json_put_u64(b, "cid", l->cid);
     }
     cvm_json_put_string(b, "directory", l->directory);
+    cvm_json_put_string(b, "manifest", *manifest == '\0' || dry_run ? NULL : manifest);
     cvm_json_put_bool(b, "no_tee", w->request.no_tee.value);
     cvm_json_put_bool(b, "started", !dry_run);
     if (dry_run) {
@@ -88,10 +104,15 @@ static bool answer(const struct cli *cli, const struct work *w, const struct cvm
                    bool dry_run, struct cvm_error *err)
 {
     cvm_autobuilder struct cvm_json_builder b = { 0 };
+    cvm_autobuf struct cvm_buf path = { 0 };
+    if (!manifest_path(w, l, &path, err)) {
+        return false;
+    }
+    const char *manifest = (const char *)path.data;
     cli_warn(cli, &w->plan.warnings);
     if (cli->json) {
         cvm_json_begin_object(&b, NULL);
-        put_launched(w, l, dry_run, &b);
+        put_launched(w, l, manifest, dry_run, &b);
         cvm_json_end(&b);
         return cli_print_json(&b, err);
     }
@@ -99,7 +120,7 @@ static bool answer(const struct cli *cli, const struct work *w, const struct cvm
         const struct cvm_buf xml = { .data = l->xml.data, .len = l->xml.len - 1 };
         return cli_print(&xml, err);
     }
-    return print_text(w, l, err);
+    return print_text(w, l, manifest, err);
 }
 
 static bool run_launch(const struct cli *cli, const void *data, struct cvm_error *err)
