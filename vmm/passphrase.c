@@ -76,10 +76,10 @@ static bool read_hidden(int tty, const char *prompt, struct cvm_passphrase *out,
     }
     struct termios hidden = before;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
-    dprintf(tty, "%s", prompt);
     if (tcsetattr(tty, TCSAFLUSH, &hidden) != 0) {
         return cvm_fail_errno(err, errno, "terminal");
     }
+    dprintf(tty, "%s", prompt); /* now: what is typed before the echo is off is thrown away */
     ssize_t n = read(tty, line, sizeof line);
     int why = errno;
     (void)tcsetattr(tty, TCSAFLUSH, &before);
