@@ -28,7 +28,7 @@ static void put_devices(const struct cvm_machine *m, struct cvm_json_builder *b)
     cvm_json_end(b);
 }
 
-static void put_nodes(const struct cvm_machine *m, struct cvm_json_builder *b)
+void cvm_machine_put_nodes(const struct cvm_machine *m, struct cvm_json_builder *b)
 {
     cvm_json_begin_array(b, "numa_nodes");
     for (uint32_t i = 0; i < m->num_numa_nodes; i++) {
@@ -37,9 +37,27 @@ static void put_nodes(const struct cvm_machine *m, struct cvm_json_builder *b)
         cvm_json_put_u64(b, "cpu_count", node->cpu_count);
         cvm_json_put_u64(b, "memory_size", node->memory_size);
         if (node->has_expander) {
-            cvm_json_put_u64(b, "expander_bus", node->expander_bus);
-            cvm_json_put_u64(b, "num_gpus", node->num_gpus);
+            cvm_json_put_u64(b, "pxb_bus", node->expander_bus);
+        } else {
+            cvm_json_put_null(b, "pxb_bus");
         }
+        cvm_json_put_u64(b, "num_gpus", node->num_gpus);
+        cvm_json_end(b);
+    }
+    cvm_json_end(b);
+}
+
+void cvm_machine_put_bars(const char *key, const struct cvm_port_bars *bars,
+                          struct cvm_json_builder *b)
+{
+    if (!bars->known) {
+        return;
+    }
+    cvm_json_begin_array(b, key);
+    for (uint32_t i = 0; i < bars->count; i++) {
+        cvm_json_begin_object(b, NULL);
+        cvm_json_put_u64(b, "size", bars->bars[i].size);
+        cvm_json_put_string(b, "kind", cvm_bar_kind_word(bars->bars[i].kind));
         cvm_json_end(b);
     }
     cvm_json_end(b);
@@ -61,7 +79,9 @@ void cvm_machine_put(const struct cvm_machine *m, struct cvm_json_builder *b)
     cvm_json_put_u64(b, "pciexbar_base", m->pciexbar_base);
     cvm_json_put_u64(b, "pci_window64_base", m->pci_window64_base);
     put_devices(m, b);
-    put_nodes(m, b);
+    cvm_machine_put_nodes(m, b);
+    cvm_machine_put_bars("gpu_bars", &m->gpu_bars, b);
+    cvm_machine_put_bars("nvswitch_bars", &m->nvswitch_bars, b);
     cvm_json_put_string(b, "page_add_order", cvm_page_add_order_word(m->page_add_order));
     cvm_json_put_string(b, "kernel_header", cvm_kernel_header_word(m->kernel_header));
     cvm_json_put_string(b, "ovmf_variant", m->layout->name);

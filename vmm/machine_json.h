@@ -13,4 +13,9 @@
 /* Adds the object "machine". */
 void cvm_machine_put(const struct cvm_machine *machine, struct cvm_json_builder *b);
 
+/* What a vm_config has in the same form: "numa_nodes", and BARs where they are known. */
+void cvm_machine_put_nodes(const struct cvm_machine *machine, struct cvm_json_builder *b);
+void cvm_machine_put_bars(const char *key, const struct cvm_port_bars *bars,
+                          struct cvm_json_builder *b);
+
 #endif

@@ -271,6 +271,7 @@ bool cvm_manifest_draft_sign(const struct cvm_manifest_draft *draft, const struc
 {
     static const char type[] = CVM_MANIFEST_PAYLOAD_TYPE;
     cvm_autobuf struct cvm_buf statement = { 0 };
+    cvm_autobuf struct cvm_buf document = { 0 };
     int64_t at;
     if (!check_draft(draft, err) || !check_window(draft, &at, err) ||
         !render(draft, keys, &statement, err)) {
@@ -278,6 +279,10 @@ bool cvm_manifest_draft_sign(const struct cvm_manifest_draft *draft, const struc
     }
     const struct cvm_bytes kind = { (const uint8_t *)type, sizeof type - 1 };
     const struct cvm_bytes payload = { statement.data, statement.len };
-    return cvm_dsse_sign(kind, payload, cvm_keys_list(keys), keys->count, form, out, err) &&
-           read_back(out, keys, at, err);
+    if (!cvm_dsse_sign(kind, payload, cvm_keys_list(keys), keys->count, form, &document, err) ||
+        !read_back(&document, keys, at, err)) {
+        return false;
+    }
+    cvm_put_bytes(out, document.data, document.len);
+    return cvm_buf_finish(out, "manifest", err);
 }

@@ -275,12 +275,14 @@ bool cvm_slice_parse(struct cvm_bytes text, struct cvm_slice *root, struct cvm_e
 
 /* --- walking what was checked --- */
 
-static void skip_string(struct cvm_reader *r)
+/* Where the string ends that starts at `at`: behind its closing quote. */
+static size_t end_of_string(const struct cvm_reader *r, size_t at)
 {
-    cvm_read_skip(r, 1);
-    while (!take(r, '"')) {
-        cvm_read_skip(r, peek(r) == '\\' ? 2 : 1);
+    at++;
+    while (at < r->size && r->data[at] != '"') {
+        at += r->data[at] == '\\' ? 2 : 1;
     }
+    return at + 1;
 }
 
 /* The value at the reader, without the blanks around it. */
@@ -288,21 +290,19 @@ static struct cvm_slice next_value(struct cvm_reader *r)
 {
     skip_blanks(r);
     size_t start = r->pos;
-    for (unsigned depth = 0; cvm_reader_left(r) != 0;) {
-        int c = peek(r);
+    size_t at = start;
+    for (unsigned depth = 0; at < r->size;) {
+        uint8_t c = r->data[at];
         bool closes = c == '}' || c == ']';
         if (depth == 0 && (closes || c == ',' || c == ':' || is_blank(c))) {
             break;
         }
-        if (c == '"') {
-            skip_string(r);
-            continue;
-        }
         depth += c == '{' || c == '[';
         depth -= closes;
-        cvm_read_skip(r, 1);
+        at = c == '"' ? end_of_string(r, at) : at + 1;
     }
-    return (struct cvm_slice){ r->data + start, r->pos - start };
+    cvm_read_skip(r, at - start);
+    return (struct cvm_slice){ r->data + start, at - start };
 }
 
 static bool starts_with(struct cvm_slice value, char c)
