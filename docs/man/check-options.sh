@@ -28,6 +28,7 @@ commands() {
 page_of() { # command
     case $1 in
     image\ *) echo cvm-image.1 ;;
+    manifest\ *) echo cvm-manifest.1 ;;
     vm-config | launch) echo cvm-launch.1 ;;
     list | show | start | stop | remove | logs) echo cvm-guests.1 ;;
     *) echo "cvm-$1.1" ;;
@@ -61,10 +62,11 @@ check_command() { # command
         return
     fi
     while read -r option; do
-        page_text "$page" | grep -qE -- "(^|[^a-z0-9-])$option([^a-z0-9-]|\$)" ||
+        # Without -q, which would end before sed has written a long page.
+        page_text "$page" | grep -E -- "(^|[^a-z0-9-])$option([^a-z0-9-]|\$)" >/dev/null ||
             fail "cvm $1: $option is not in $page"
     done < <(help_of "$1" | table_options)
-    page_text cvm.1 | sed -n '/^.SH COMMANDS/,/^.SH OPTIONS/p' | grep -qwF -- "$1" ||
+    page_text cvm.1 | sed -n '/^.SH COMMANDS/,/^.SH OPTIONS/p' | grep -wF -- "$1" >/dev/null ||
         fail "cvm $1 is not in cvm.1"
 }
 

@@ -8,6 +8,7 @@ says what it is. The compact measurement is the captured one of tests/vectors/hw
 """
 
 import base64
+import hashlib
 import json
 import pathlib
 import struct
@@ -170,7 +171,7 @@ def compact_samples():
 
 def envelope_samples():
     good = (MANIFESTS / "ed25519.json").read_text()
-    document = json.loads(good)
+    document = {**json.loads(good), "payload": "aGVsbG8="}
     payload = document["payload"]
     bundle = json.loads((MANIFESTS / "bundle.json").read_text())
 
@@ -225,8 +226,24 @@ def envelope_samples():
     return samples
 
 
+def small_statement():
+    """One event per register, which is what SHA-384 makes of it; small, so that trying is quick."""
+    digests = [hashlib.sha384(bytes([i])).digest() for i in range(3)]
+    events = [{"register": f"rtmr{i}", "index": 0, "name": f"event {i}", "digest": d.hex(),
+               "source": "computed"} for i, d in enumerate(digests)]
+    shape = {"name": "small", "mrtd": "0" * 96, "events": events, "os_image_hash": "00",
+             "vm_config": {"cpu_count": 1}}
+    for i, digest in enumerate(digests):
+        shape[f"rtmr{i}"] = hashlib.sha384(bytes(48) + digest).hexdigest()
+    return {"_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": "sha256sum.txt", "digest": {"sha256": "00"}}],
+            "predicateType": "https://example.org/cvm/manifest/1",
+            "predicate": {"validity": {"not_before": None, "not_after": "2027-01-01T00:00:00Z"},
+                          "registers": {"mrtd": "policy"}, "shapes": [shape]}}
+
+
 def statement_samples():
-    good = json.loads((MANIFESTS / "statement.json").read_text())
+    good = small_statement()
 
     def changed(**changes):
         return json.dumps({**good, **changes})
@@ -240,13 +257,14 @@ def statement_samples():
     events = good["predicate"]["shapes"][0]["events"]
     return {name: text.encode() for name, text in {
         "valid": json.dumps(good),
+        "valid-captured": (MANIFESTS / "statement.json").read_text(),
         "valid-two-shapes": predicate(shapes=good["predicate"]["shapes"] * 2),
         "valid-no-events": shape(events=[]),
         "valid-no-validity": predicate(validity=None),
         "valid-information": predicate(registers={"rtmr0": "information"}),
         "empty": "",
         "array": "[]",
-        "truncated": json.dumps(good)[:2000],
+        "truncated": json.dumps(good)[:700],
         "type": changed(_type="https://in-toto.io/Statement/v0.1"),
         "predicate-type": changed(predicateType="x"),
         "predicate-array": changed(predicate=[]),

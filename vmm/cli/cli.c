@@ -125,7 +125,7 @@ static void print_program_help(const struct cli_command *commands)
            "Predicts what an Intel TDX guest measures, declares it, and launches exactly that "
            "guest.\n\nCommands:\n");
     for (; commands->name != NULL; commands++) {
-        printf("  %-14s %s\n", commands->name, commands->summary);
+        printf("  %-16s %s\n", commands->name, commands->summary);
     }
     printf("\nOptions of every command:\n");
     print_options(global_options);
