@@ -439,7 +439,7 @@ static bool is_equal(bool policy, const struct cvm_sha384 *a, const struct cvm_s
 
 const struct cvm_manifest_shape *cvm_manifest_find(const struct cvm_manifest *manifest,
                                                    const struct cvm_sha384 *mrtd,
-                                                   const struct cvm_sha384 rtmr[3])
+                                                   const struct cvm_sha384 *rtmr)
 {
     const struct cvm_manifest_policy *p = &manifest->policy;
     for (size_t i = 0; i < manifest->num_shapes; i++) {

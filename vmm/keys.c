@@ -6,14 +6,6 @@
 
 enum { MAX_KEY_FILE = 1 << 16 };
 
-static void wipe(struct cvm_buf *b)
-{
-    if (b->data != NULL) {
-        explicit_bzero(b->data, b->len);
-    }
-    cvm_buf_free(b);
-}
-
 static bool contains(const struct cvm_buf *text, const char *word)
 {
     return text->len != 0 && memmem(text->data, text->len, word, strlen(word)) != NULL;
@@ -22,7 +14,7 @@ static bool contains(const struct cvm_buf *text, const char *word)
 static bool load_file(const char *path, enum cvm_key_part part, struct cvm_passphrase *passphrase,
                       struct cvm_key **out, struct cvm_error *err)
 {
-    CVM_CLEANUP(wipe)
+    CVM_CLEANUP(cvm_buf_wipe)
     struct cvm_buf pem = { 0 };
     if (!cvm_file_load(path, MAX_KEY_FILE, &pem, err)) {
         return false;
@@ -101,7 +93,7 @@ const struct cvm_key *const *cvm_keys_list(const struct cvm_keys *keys)
 bool cvm_key_save(const struct cvm_key *key, const char *path, const char *passphrase,
                   struct cvm_error *err)
 {
-    CVM_CLEANUP(wipe)
+    CVM_CLEANUP(cvm_buf_wipe)
     struct cvm_buf private_pem = { 0 };
     cvm_autobuf struct cvm_buf public_pem = { 0 };
     cvm_autofree char *public_path = NULL;

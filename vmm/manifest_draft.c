@@ -272,7 +272,7 @@ bool cvm_manifest_draft_sign(const struct cvm_manifest_draft *draft, const struc
     static const char type[] = CVM_MANIFEST_PAYLOAD_TYPE;
     cvm_autobuf struct cvm_buf statement = { 0 };
     cvm_autobuf struct cvm_buf document = { 0 };
-    int64_t at;
+    int64_t at = 0;
     if (!check_draft(draft, err) || !check_window(draft, &at, err) ||
         !render(draft, keys, &statement, err)) {
         return false;

@@ -140,8 +140,9 @@ static bool append(struct cvm_measured_shapes *shapes, struct cvm_measured_shape
     return true;
 }
 
-static bool start_shape(const char *name, size_t length, struct cvm_measured_shape **out,
-                        struct cvm_error *err)
+/* A shape with a name; NULL where memory is out. */
+static struct cvm_measured_shape *start_shape(const char *name, size_t length,
+                                              struct cvm_error *err)
 {
     struct cvm_measured_shape *s = calloc(1, sizeof *s);
     if (s != NULL) {
@@ -149,10 +150,10 @@ static bool start_shape(const char *name, size_t length, struct cvm_measured_sha
     }
     if (s == NULL || s->name == NULL) {
         free_shape(s);
-        return cvm_fail_nomem(err, "machine", sizeof *s);
+        (void)cvm_fail_nomem(err, "machine", sizeof *s);
+        return NULL;
     }
-    *out = s;
-    return true;
+    return s;
 }
 
 bool cvm_measured_shapes_add_file(struct cvm_measured_shapes *shapes, const char *path,
@@ -167,8 +168,8 @@ bool cvm_measured_shapes_add_file(struct cvm_measured_shapes *shapes, const char
     if (length > sizeof suffix - 1 && strcmp(name + length - (sizeof suffix - 1), suffix) == 0) {
         length -= sizeof suffix - 1;
     }
-    if (!start_shape(name, length, &s, err) ||
-        !cvm_file_load(path, CVM_JSON_MAX_SIZE, &s->vm_config, err)) {
+    s = start_shape(name, length, err);
+    if (s == NULL || !cvm_file_load(path, CVM_JSON_MAX_SIZE, &s->vm_config, err)) {
         return false;
     }
     return measure(shapes, false, s, err) ? append(shapes, &s, err)
@@ -212,23 +213,22 @@ static bool check_expected(const struct cvm_vm *vm, const struct cvm_measured_sh
 }
 
 static bool measure_guest(struct cvm_measured_shapes *shapes, const struct cvm_vm *vm,
-                          struct cvm_measured_shape **s, struct cvm_error *err)
+                          struct cvm_measured_shape *s, struct cvm_error *err)
 {
-    const char *name = vm->record.name;
     cvm_autoclose int fd = -1;
-    return start_shape(name, strlen(name), s, err) &&
-           cvm_file_open_beneath(vm->fd, "vm_config.json", &fd, err) &&
-           cvm_file_read(fd, "vm_config.json", CVM_JSON_MAX_SIZE, &(*s)->vm_config, err) &&
-           measure(shapes, vm->record.no_tee.value, *s, err) && check_expected(vm, *s, err);
+    return cvm_file_open_beneath(vm->fd, "vm_config.json", &fd, err) &&
+           cvm_file_read(fd, "vm_config.json", CVM_JSON_MAX_SIZE, &s->vm_config, err) &&
+           measure(shapes, vm->record.no_tee.value, s, err) && check_expected(vm, s, err);
 }
 
 bool cvm_measured_shapes_add_guest(struct cvm_measured_shapes *shapes, const struct cvm_vm *vm,
                                    struct cvm_error *err)
 {
     CVM_CLEANUP(free_shape_at)
-    struct cvm_measured_shape *s = NULL;
-    return measure_guest(shapes, vm, &s, err) ? append(shapes, &s, err)
-                                              : cvm_context(err, "guest '%s'", vm->record.name);
+    struct cvm_measured_shape *s = start_shape(vm->record.name, strlen(vm->record.name), err);
+    return s != NULL && measure_guest(shapes, vm, s, err)
+               ? append(shapes, &s, err)
+               : cvm_context(err, "guest '%s'", vm->record.name);
 }
 
 struct cvm_draft_shape cvm_measured_shape_draft(const struct cvm_measured_shape *s)

@@ -38,18 +38,10 @@ static bool take_line(const char *text, size_t size, struct cvm_passphrase *out,
     return true;
 }
 
-static void wipe(struct cvm_buf *b)
-{
-    if (b->data != NULL) {
-        explicit_bzero(b->data, b->len);
-    }
-    cvm_buf_free(b);
-}
-
 bool cvm_passphrase_load(const char *file, struct cvm_passphrase *out, struct cvm_error *err)
 {
     const char *variable = getenv(CVM_PASSPHRASE_VARIABLE);
-    CVM_CLEANUP(wipe)
+    CVM_CLEANUP(cvm_buf_wipe)
     struct cvm_buf text = { 0 };
     if (file != NULL) {
         return cvm_file_load(file, MAX_FILE, &text, err) &&

@@ -348,7 +348,7 @@ static bool adopt_token_key(EVP_PKEY *pkey, struct cvm_key **out, struct cvm_err
 {
     cvm_autokey struct cvm_key *key = NULL;
     unsigned char *der = NULL;
-    if (!adopt(pkey, &key, err)) {
+    if (!adopt(pkey, &key, err) || key == NULL) {
         return false;
     }
     int size = i2d_PUBKEY(pkey, &der);

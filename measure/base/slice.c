@@ -305,7 +305,7 @@ static struct cvm_slice next_value(struct cvm_reader *r)
     return (struct cvm_slice){ r->data + start, at - start };
 }
 
-static bool starts_with(struct cvm_slice value, char c)
+static bool starts_with(struct cvm_slice value, uint8_t c)
 {
     return value.size != 0 && value.data[0] == c;
 }

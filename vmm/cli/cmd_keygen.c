@@ -69,7 +69,7 @@ static bool answer(const struct cli *cli, const struct cvm_key *key, bool encryp
 static bool run_keygen(const struct cli *cli, const void *data, struct cvm_error *err)
 {
     const struct keygen_args *args = data;
-    enum cvm_key_kind kind;
+    enum cvm_key_kind kind = CVM_KEY_P256;
     cvm_autopassphrase struct cvm_passphrase passphrase = { 0 };
     cvm_autokey struct cvm_key *key = NULL;
     if (args->ask && args->passphrase_file != NULL) {

@@ -279,7 +279,7 @@ static bool run_cosign(const struct cli *cli, const void *data, struct cvm_error
     cvm_automanifest struct cvm_manifest *manifest = NULL;
     cvm_autokey struct cvm_key *key = NULL;
     cvm_autobuf struct cvm_buf document = { 0 };
-    int64_t at;
+    int64_t at = 0;
     const struct cvm_manifest_request request = {
         .file = cli->operands[0],
         .keys = args->trusted.items,

@@ -147,7 +147,7 @@ static bool run_verify(const struct cli *cli, const void *data, struct cvm_error
     cvm_autobuf struct cvm_buf text = { 0 };
     const struct cvm_manifest_shape *shape;
     char at_text[CVM_TIME_TEXT_SIZE];
-    int64_t at;
+    int64_t at = 0;
     if (!open_manifest(cli, args, &m, &at, err)) {
         return false;
     }
@@ -304,7 +304,7 @@ static bool run_show(const struct cli *cli, const void *data, struct cvm_error *
     const struct cvm_manifest_shape *shape;
     cvm_autowarnings struct cvm_warnings warnings = { 0 };
     struct shown shown = { 0 };
-    int64_t at;
+    int64_t at = 0;
     if (!open_manifest(cli, data, &m, &at, err) ||
         !cvm_json_parse("statement", cvm_manifest_statement(m), &statement, err)) {
         return false;
@@ -349,7 +349,7 @@ static bool run_export(const struct cli *cli, const void *data, struct cvm_error
     const char *format = args->format == NULL ? "plain" : args->format;
     cvm_automanifest struct cvm_manifest *m = NULL;
     cvm_autobuf struct cvm_buf text = { 0 };
-    int64_t at;
+    int64_t at = 0;
     if (!open_manifest(cli, args, &m, &at, err) ||
         !cvm_manifest_export(m, format, args->shape, &text, err)) {
         return false;

@@ -117,11 +117,11 @@ cvm_manifest_policy_of(const struct cvm_manifest *manifest);
 /**
  * The first shape whose policy registers are all equal to these; NULL where there is none.
  *
- * @param rtmr  RTMR0, RTMR1 and RTMR2.
+ * @param rtmr  exactly three: RTMR0, RTMR1 and RTMR2.
  */
 CVM_API const struct cvm_manifest_shape *cvm_manifest_find(const struct cvm_manifest *manifest,
                                                            const struct cvm_sha384 *mrtd,
-                                                           const struct cvm_sha384 rtmr[3]);
+                                                           const struct cvm_sha384 *rtmr);
 
 /** How many of the caller's keys signed it, at least the threshold. */
 CVM_API size_t cvm_manifest_num_signers(const struct cvm_manifest *manifest);
