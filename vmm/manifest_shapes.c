@@ -156,24 +156,37 @@ static struct cvm_measured_shape *start_shape(const char *name, size_t length,
     return s;
 }
 
+bool cvm_measured_shapes_add(struct cvm_measured_shapes *shapes, const char *name,
+                             struct cvm_bytes vm_config, struct cvm_error *err)
+{
+    CVM_CLEANUP(free_shape_at)
+    struct cvm_measured_shape *s = start_shape(name, strlen(name), err);
+    if (s == NULL) {
+        return false;
+    }
+    cvm_put_bytes(&s->vm_config, vm_config.data, vm_config.size);
+    return cvm_buf_finish(&s->vm_config, name, err) && measure(shapes, false, s, err) &&
+           append(shapes, &s, err);
+}
+
 bool cvm_measured_shapes_add_file(struct cvm_measured_shapes *shapes, const char *path,
                                   struct cvm_error *err)
 {
     static const char suffix[] = ".json";
     const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
-    size_t length = strlen(name);
-    CVM_CLEANUP(free_shape_at)
-    struct cvm_measured_shape *s = NULL;
-    if (length > sizeof suffix - 1 && strcmp(name + length - (sizeof suffix - 1), suffix) == 0) {
+    const char *base = slash == NULL ? path : slash + 1;
+    size_t length = strlen(base);
+    cvm_autobuf struct cvm_buf text = { 0 };
+    if (length > sizeof suffix - 1 && strcmp(base + length - (sizeof suffix - 1), suffix) == 0) {
         length -= sizeof suffix - 1;
     }
-    s = start_shape(name, length, err);
-    if (s == NULL || !cvm_file_load(path, CVM_JSON_MAX_SIZE, &s->vm_config, err)) {
-        return false;
+    cvm_autofree char *name = strndup(base, length);
+    if (name == NULL) {
+        return cvm_fail_nomem(err, path, length);
     }
-    return measure(shapes, false, s, err) ? append(shapes, &s, err)
-                                          : cvm_context(err, "vm_config '%s'", path);
+    return (cvm_file_load(path, CVM_JSON_MAX_SIZE, &text, err) &&
+            cvm_measured_shapes_add(shapes, name, bytes_of(&text), err)) ||
+           cvm_context(err, "vm_config '%s'", path);
 }
 
 /* --- guests --- */

@@ -50,11 +50,15 @@ CVM_MUST_CHECK bool cvm_measured_shapes_open(const char *image, const char *emul
                                              struct cvm_error *err);
 
 /*
- * Measures the machine that a vm_config file declares; its name is the file's, without ".json".
+ * Measures the machine that a vm_config (its text, borrowed) declares.
  *
  * @return false with CVM_ERR_MISMATCH where it declares another image or another QEMU than the
  *         emulator that was named.
  */
+CVM_MUST_CHECK bool cvm_measured_shapes_add(struct cvm_measured_shapes *shapes, const char *name,
+                                            struct cvm_bytes vm_config, struct cvm_error *err);
+
+/* The same for a file, whose name without ".json" is the machine's. */
 CVM_MUST_CHECK bool cvm_measured_shapes_add_file(struct cvm_measured_shapes *shapes,
                                                  const char *path, struct cvm_error *err);
 
