@@ -437,19 +437,3 @@ bool cvm_slice_copy(struct cvm_slice value, char *out, size_t size, struct cvm_e
     out[length] = '\0';
     return true;
 }
-
-bool cvm_slice_u64(struct cvm_slice value, uint64_t *out, struct cvm_error *err)
-{
-    uint64_t number = 0;
-    for (size_t i = 0; i < value.size; i++) {
-        if (!is_digit(value.data[i]) || __builtin_mul_overflow(number, 10u, &number) ||
-            __builtin_add_overflow(number, (unsigned)(value.data[i] - '0'), &number)) {
-            return cvm_fail(err, CVM_ERR_MALFORMED, "not a whole number below 2^64");
-        }
-    }
-    if (value.size == 0) {
-        return cvm_fail(err, CVM_ERR_MALFORMED, "not a whole number below 2^64");
-    }
-    *out = number;
-    return true;
-}

@@ -69,7 +69,4 @@ void cvm_put_slice_text(struct cvm_buf *out, struct cvm_slice string);
 CVM_MUST_CHECK bool cvm_slice_copy(struct cvm_slice value, char *out, size_t size,
                                    struct cvm_error *err);
 
-/* A whole number of 0 to 2^64 - 1, without fraction and exponent; CVM_ERR_MALFORMED. */
-CVM_MUST_CHECK bool cvm_slice_u64(struct cvm_slice value, uint64_t *out, struct cvm_error *err);
-
 #endif
