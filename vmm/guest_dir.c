@@ -159,6 +159,7 @@ bool cvm_guest_dir_write(const struct cvm_guest_files *f, int dir_fd, struct cvm
     return write_json(dir_fd, "request.json", f->plan->request->document, err) &&
            write_text(dir_fd, "vm_config.json", f->vm_config, err) &&
            write_expected(f->plan, dir_fd, err) &&
+           (f->manifest->len == 0 || write_text(dir_fd, CVM_GUEST_MANIFEST, f->manifest, err)) &&
            cvm_file_write(dir_fd, "domain.xml", l->xml.data, l->xml.len - 1, 0644, err) &&
            cvm_share_write(f->share, dir_fd, err) &&
            make_disk(dir_fd, f->plan->request->disk_size.value, err) &&

@@ -14,6 +14,7 @@ struct cvm_guest_files {
     const struct cvm_share *share;
     const struct cvm_buf *vm_config; /* text */
     bool share_is_image;             /* the guest reads its share from a disk image */
+    const struct cvm_buf *manifest;  /* text; empty where there is none */
     const char *owner;               /* "+0:+0": who QEMU runs as; NULL: libvirt's choice */
 };
 

@@ -23,6 +23,8 @@ static const struct cvm_json_field host_fields[] = {
     { "acpi_check",          CVM_JSON_STRING, FIELD(acpi_check), .max = 16 },
     { "run_as",              CVM_JSON_STRING, FIELD(run_as), .min = 1, .max = 128 },
     CVM_HOST_DEVICE_FIELDS(FIELD(devices)),
+    { "signing_key",         CVM_JSON_STRING, FIELD(signing_key), .min = 1, .max = 1024 },
+    { "signing_passphrase_file", CVM_JSON_STRING, FIELD(signing_passphrase_file), .min = 1, .max = 1024 },
     { "qemu",                CVM_JSON_OBJECT, FIELD(qemu_object) },
     { "smbios",              CVM_JSON_OBJECT, FIELD(smbios_object) },
     { 0 },

@@ -61,8 +61,10 @@ struct cvm_host {
     const char *qgs_socket;
     const char *attestation_variant; /* auto, legacy, lite */
     struct cvm_opt_u64 guest_address_bits;
-    const char *acpi_check; /* off, warn, require */
-    const char *run_as;     /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
+    const char *acpi_check;  /* off, warn, require */
+    const char *run_as;      /* "+0:+0": user and group of QEMU; NULL: libvirt's choice */
+    const char *signing_key; /* launches are signed with it; a file or a pkcs11: URI; NULL: not */
+    const char *signing_passphrase_file; /* its passphrase or PIN; NULL */
     struct cvm_host_devices devices;
     struct json_object *qemu_object;
     struct cvm_qemu_overrides qemu;

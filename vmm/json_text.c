@@ -1,36 +1,13 @@
 #include "vmm/json_text.h"
 
-/* The forms of a character in UTF-8, and which characters may have each. */
-static const struct utf8_form {
-    uint8_t mask, lead; /* of the first byte */
-    size_t more;        /* bytes that follow */
-    uint32_t min, max;
-} forms[] = {
-    { 0x80, 0x00, 0, 0x20, 0x7f },
-    { 0xe0, 0xc0, 1, 0x80, 0x7ff },
-    { 0xf0, 0xe0, 2, 0x800, 0xffff },
-    { 0xf8, 0xf0, 3, 0x10000, 0x10ffff },
-};
+#include "measure/base/utf8.h"
 
-/* The length of the character at p, of which `left` bytes are there; 0 where it is none. */
+/* The length of the character at p, of which `left` bytes are there; 0 where a string has none. */
 static size_t character_length(const uint8_t *p, size_t left)
 {
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        const struct utf8_form *f = &forms[i];
-        if ((*p & f->mask) != f->lead || f->more >= left) {
-            continue;
-        }
-        uint32_t c = *p & (uint8_t)~f->mask;
-        for (size_t k = 1; k <= f->more; k++) {
-            if ((p[k] & 0xc0) != 0x80) {
-                return 0;
-            }
-            c = c << 6 | (p[k] & 0x3f);
-        }
-        bool surrogate = c >= 0xd800 && c <= 0xdfff;
-        return c >= f->min && c <= f->max && !surrogate ? f->more + 1 : 0;
-    }
-    return 0;
+    uint32_t character;
+    size_t length = cvm_utf8_read(p, left, &character);
+    return length != 0 && character >= 0x20 ? length : 0;
 }
 
 static bool not_json(size_t at, const char *what, struct cvm_error *err)

@@ -4,6 +4,7 @@
 #include "vmm/boot.h"
 #include "vmm/domain_xml.h"
 #include "vmm/guest_dir.h"
+#include "vmm/launch_sign.h"
 #include "vmm/log.h"
 #include "vmm/share_disk.h"
 #include "vmm/tpm.h"
@@ -232,6 +233,7 @@ static bool check_free(struct cvm_hypervisor *h, const char *name, struct cvm_er
 struct work {
     struct cvm_share share;
     struct cvm_buf vm_config; /* text */
+    struct cvm_buf manifest;  /* text; empty where the host signs nothing */
     uint32_t cid_first, cid_count;
 };
 
@@ -239,6 +241,7 @@ static void free_work(struct work *w)
 {
     cvm_share_free(&w->share);
     cvm_buf_free(&w->vm_config);
+    cvm_buf_free(&w->manifest);
 }
 
 static bool render_vm_config(const struct cvm_launch_plan *plan, struct cvm_buf *out,
@@ -326,6 +329,7 @@ static bool write_guest(const struct cvm_launch_plan *plan, const struct work *w
         .share = &w->share,
         .vm_config = &w->vm_config,
         .share_is_image = cvm_share_disk_needed(plan->config.host_share_mode),
+        .manifest = &w->manifest,
         .owner = run_as(plan->host),
     };
     cvm_log("writing '%s'", l->directory);
@@ -342,6 +346,7 @@ bool cvm_launch(struct cvm_launch_plan *plan, struct cvm_launched *out, struct c
     struct work w = { 0 };
     const char *name = plan->request->name;
     if (!prepare(plan, &w, out, err) || !check_acpi(plan, err) ||
+        !cvm_launch_sign(plan, &w.vm_config, &w.manifest, err) ||
         !cvm_hypervisor_open(plan->host->libvirt_uri, &h, err) || !check_host(h, plan, err) ||
         !choose_iommufd(h, plan, out, err) ||
         !cvm_store_open(plan->host->state_dir, true, &store, err) ||

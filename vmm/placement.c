@@ -1,5 +1,7 @@
 #include "vmm/placement.h"
 
+#include "vmm/machine_json.h"
+
 /* An expander has the slots of one bus for its ports. */
 enum { EXPANDER_SLOTS = 32, FIRST_EXPANDER_BUS = 5 };
 

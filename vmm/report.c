@@ -18,6 +18,13 @@ struct cvm_hex384 cvm_sha384_text(const struct cvm_sha384 *digest)
     return hex;
 }
 
+struct cvm_hex256 cvm_sha256_text(const struct cvm_sha256 *digest)
+{
+    struct cvm_hex256 hex;
+    cvm_hex_encode(digest->bytes, sizeof digest->bytes, hex.text);
+    return hex;
+}
+
 static void put_digest(struct cvm_json_builder *b, const char *key, const struct cvm_sha384 *digest)
 {
     cvm_json_put_hex(b, key, digest->bytes, sizeof digest->bytes);

@@ -46,4 +46,9 @@ struct cvm_hex384 {
 };
 struct cvm_hex384 cvm_sha384_text(const struct cvm_sha384 *digest);
 
+struct cvm_hex256 {
+    char text[65];
+};
+struct cvm_hex256 cvm_sha256_text(const struct cvm_sha256 *digest);
+
 #endif

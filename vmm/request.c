@@ -222,29 +222,12 @@ bool cvm_request_decode(struct json_object *document, struct cvm_request *out,
            cvm_device_request_decode(&out->devices, err);
 }
 
-/* Standard input may be a pipe, which has no size to go by. */
-static bool read_stdin(struct cvm_buf *out, struct cvm_error *err)
-{
-    char chunk[4096];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, stdin)) > 0) {
-        cvm_put_bytes(out, chunk, n);
-        if (out->len > CVM_JSON_MAX_SIZE) {
-            return cvm_fail(err, CVM_ERR_MALFORMED, "more than %d bytes on standard input",
-                            CVM_JSON_MAX_SIZE);
-        }
-    }
-    return ferror(stdin) == 0 ? cvm_buf_finish(out, "request", err)
-                              : cvm_fail_errno(err, errno, "read standard input");
-}
-
 bool cvm_request_load(const char *path, struct cvm_request *out, struct cvm_error *err)
 {
     cvm_autobuf struct cvm_buf text = { 0 };
     struct json_object *document = NULL;
-    bool ok = strcmp(path, "-") == 0 ? read_stdin(&text, err)
-                                     : cvm_file_load(path, CVM_JSON_MAX_SIZE, &text, err);
-    if (!ok || !cvm_json_parse("JSON", (struct cvm_bytes){ text.data, text.len }, &document, err) ||
+    if (!cvm_input_load(path, CVM_JSON_MAX_SIZE, &text, err) ||
+        !cvm_json_parse("JSON", (struct cvm_bytes){ text.data, text.len }, &document, err) ||
         !cvm_request_decode(document, out, err)) {
         return cvm_context(err, "request '%s'", path);
     }

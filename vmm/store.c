@@ -56,14 +56,24 @@ void cvm_store_close(struct cvm_store *s)
 
 /* --- guests --- */
 
-static bool load_record(int dir_fd, struct cvm_vm_record *out, struct cvm_error *err)
+static bool load_json(int dir_fd, const char *name, struct json_object **out, struct cvm_error *err)
 {
     cvm_autoclose int fd = -1;
     cvm_autobuf struct cvm_buf text = { 0 };
-    return cvm_file_open_beneath(dir_fd, "vm.json", &fd, err) &&
-           cvm_file_read(fd, "vm.json", CVM_JSON_MAX_SIZE, &text, err) &&
-           cvm_json_parse("vm.json", (struct cvm_bytes){ text.data, text.len }, &out->document,
-                          err) &&
+    return cvm_file_open_beneath(dir_fd, name, &fd, err) &&
+           cvm_file_read(fd, name, CVM_JSON_MAX_SIZE, &text, err) &&
+           cvm_json_parse(name, (struct cvm_bytes){ text.data, text.len }, out, err);
+}
+
+bool cvm_vm_load_json(const struct cvm_vm *vm, const char *name, struct json_object **out,
+                      struct cvm_error *err)
+{
+    return load_json(vm->fd, name, out, err);
+}
+
+static bool load_record(int dir_fd, struct cvm_vm_record *out, struct cvm_error *err)
+{
+    return load_json(dir_fd, "vm.json", &out->document, err) &&
            cvm_json_decode(out->document, record_fields, CVM_JSON_REJECT_UNKNOWN, out, err);
 }
 

@@ -6,6 +6,7 @@
  *
  *   vms/NAME/vm.json     what the launch was: struct cvm_vm_record
  *   vms/NAME/request.json, vm_config.json, expected.json, domain.xml
+ *   vms/NAME/manifest.intoto.json  where the host signs
  *   vms/NAME/shared/     what the guest reads
  *   vms/NAME/disk.raw    the data disk
  *   vms/NAME/console.log what the guest wrote to COM1
@@ -18,6 +19,9 @@
 #include <sys/types.h>
 
 enum { CVM_UUID_SIZE = 37 };
+
+/* The signed expectation in a guest's directory, where the host signs. */
+#define CVM_GUEST_MANIFEST "manifest.intoto.json"
 
 struct cvm_store {
     char *path; /* absolute */
@@ -76,6 +80,10 @@ CVM_MUST_CHECK bool cvm_vm_open(const struct cvm_store *s, const char *name, boo
 CVM_MUST_CHECK bool cvm_vm_open_listed(const struct cvm_store *s, const char *name, bool *found,
                                        struct cvm_vm *out, struct cvm_error *err);
 void cvm_vm_close(struct cvm_vm *vm);
+
+/* A JSON file of a guest's directory. */
+CVM_MUST_CHECK bool cvm_vm_load_json(const struct cvm_vm *vm, const char *name,
+                                     struct json_object **out, struct cvm_error *err);
 
 /* Names of all guests, sorted. */
 struct cvm_names {

@@ -5,6 +5,7 @@
 #include "measure/base/hex.h"
 #include "vmm/checksums.h"
 #include "vmm/machine.h"
+#include "vmm/machine_json.h"
 
 #include <stdio.h>
 
@@ -171,50 +172,6 @@ void cvm_tdx_measurement_free(struct cvm_tdx_measurement *m)
 
 /* --- writing --- */
 
-void cvm_numa_node_put(const struct cvm_numa_node *node, struct cvm_json_builder *b)
-{
-    cvm_json_begin_object(b, NULL);
-    cvm_json_put_u64(b, "cpu_count", node->cpu_count);
-    cvm_json_put_u64(b, "memory_size", node->memory_size);
-    if (node->has_expander) {
-        cvm_json_put_u64(b, "pxb_bus", node->expander_bus);
-    } else {
-        cvm_json_put_null(b, "pxb_bus");
-    }
-    cvm_json_put_u64(b, "num_gpus", node->num_gpus);
-    cvm_json_end(b);
-}
-
-static void put_numa_nodes(const struct cvm_machine *m, struct cvm_json_builder *b)
-{
-    cvm_json_begin_array(b, "numa_nodes");
-    for (uint32_t i = 0; i < m->num_numa_nodes; i++) {
-        cvm_numa_node_put(&m->numa_nodes[i], b);
-    }
-    cvm_json_end(b);
-}
-
-void cvm_port_bars_put(const char *key, const struct cvm_port_bars *bars,
-                       struct cvm_json_builder *b)
-{
-    cvm_json_begin_array(b, key);
-    for (uint32_t i = 0; i < bars->count; i++) {
-        cvm_json_begin_object(b, NULL);
-        cvm_json_put_u64(b, "size", bars->bars[i].size);
-        cvm_json_put_string(b, "kind", cvm_bar_kind_word(bars->bars[i].kind));
-        cvm_json_end(b);
-    }
-    cvm_json_end(b);
-}
-
-static void put_known_bars(const char *key, const struct cvm_port_bars *bars,
-                           struct cvm_json_builder *b)
-{
-    if (bars->known) {
-        cvm_port_bars_put(key, bars, b);
-    }
-}
-
 /* The fields that are written where they differ from what their absence means. */
 static void put_exceptions(const struct cvm_machine *m, const struct cvm_vm_config *config,
                            struct cvm_json_builder *b)
@@ -262,11 +219,11 @@ static void put_exceptions(const struct cvm_machine *m, const struct cvm_vm_conf
         cvm_json_put_string(b, "kernel_header", cvm_kernel_header_word(m->kernel_header));
     }
     if (!cvm_machine_has_implied_nodes(m, config->hugepages.value)) {
-        put_numa_nodes(m, b);
+        cvm_machine_put_nodes(m, b);
     }
     cvm_smbios_put(&m->smbios, b);
-    put_known_bars("gpu_bars", &m->gpu_bars, b);
-    put_known_bars("nvswitch_bars", &m->nvswitch_bars, b);
+    cvm_machine_put_bars("gpu_bars", &m->gpu_bars, b);
+    cvm_machine_put_bars("nvswitch_bars", &m->nvswitch_bars, b);
 }
 
 static void put_attestation(const struct cvm_vm_config *config, struct cvm_json_builder *b)

@@ -83,13 +83,6 @@ CVM_MUST_CHECK bool cvm_tdx_measurement_decode(const struct cvm_vm_config *confi
                                                struct cvm_error *err);
 void cvm_tdx_measurement_free(struct cvm_tdx_measurement *m);
 
-/* Adds the array that describes BARs: with a key in an object, or with NULL as the root. */
-void cvm_port_bars_put(const char *key, const struct cvm_port_bars *bars,
-                       struct cvm_json_builder *b);
-
-/* Adds the object that describes a node to the open array of b. */
-void cvm_numa_node_put(const struct cvm_numa_node *node, struct cvm_json_builder *b);
-
 /*
  * Adds all keys to the open object of b: machine facts from the machine, the rest from config.
  * config->ovmf_variant is the resolved one, since a layout may have no name; NULL: the layout's.

@@ -28,6 +28,7 @@ commands() {
 page_of() { # command
     case $1 in
     image\ *) echo cvm-image.1 ;;
+    manifest\ *) echo cvm-manifest.1 ;;
     vm-config | launch) echo cvm-launch.1 ;;
     list | show | start | stop | remove | logs) echo cvm-guests.1 ;;
     *) echo "cvm-$1.1" ;;

@@ -54,3 +54,24 @@ bool cvm_base64_decode(const char *text, size_t length, struct cvm_buf *out, str
     }
     return cvm_buf_finish(out, "base64", err);
 }
+
+bool cvm_base64_decode_either(const char *text, size_t length, struct cvm_buf *out,
+                              struct cvm_error *err)
+{
+    cvm_autobuf struct cvm_buf standard = { 0 };
+    bool seen[2] = { false, false }; /* the standard alphabet's own characters, the other's */
+    for (size_t i = 0; i < length; i++) {
+        bool url_safe = text[i] == '-' || text[i] == '_';
+        seen[url_safe] |= url_safe || text[i] == '+' || text[i] == '/';
+        cvm_put_u8(&standard, (uint8_t)(text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i]));
+    }
+    if (seen[0] && seen[1]) {
+        return cvm_fail(err, CVM_ERR_MALFORMED, "base64: both alphabets in one text");
+    }
+    bool padded = length != 0 && memchr(text, '=', length) != NULL;
+    for (size_t i = length; !padded && i % 4 != 0 && length % 4 != 1; i++) {
+        cvm_put_u8(&standard, '=');
+    }
+    return cvm_buf_finish(&standard, "base64", err) &&
+           cvm_base64_decode((const char *)standard.data, standard.len, out, err);
+}

@@ -1,5 +1,7 @@
 /*
- * Base64 with the standard alphabet and padding.        Source: RFC 4648, section 4
+ * Base64 with the standard alphabet and padding, and reading the URL-safe one.
+ *
+ * Source: RFC 4648, sections 4 and 5
  */
 #ifndef CVM_BASE_BASE64_H
 #define CVM_BASE_BASE64_H
@@ -18,5 +20,12 @@ void cvm_put_base64(struct cvm_buf *out, struct cvm_bytes data);
  */
 CVM_MUST_CHECK bool cvm_base64_decode(const char *text, size_t length, struct cvm_buf *out,
                                       struct cvm_error *err);
+
+/*
+ * The same for documents of others: either alphabet, but not both in one text; padding may be
+ * left out altogether.
+ */
+CVM_MUST_CHECK bool cvm_base64_decode_either(const char *text, size_t length, struct cvm_buf *out,
+                                             struct cvm_error *err);
 
 #endif

@@ -9,6 +9,14 @@ void cvm_buf_free(struct cvm_buf *b)
     *b = (struct cvm_buf){ 0 };
 }
 
+void cvm_buf_wipe(struct cvm_buf *b)
+{
+    if (b->data != NULL) {
+        explicit_bzero(b->data, b->cap);
+    }
+    cvm_buf_free(b);
+}
+
 /* Room for n more bytes, or a failed buffer. */
 static bool reserve(struct cvm_buf *b, size_t n)
 {

@@ -27,6 +27,7 @@ struct cvm_buf {
 #define cvm_autobuf CVM_CLEANUP(cvm_buf_free)
 
 void cvm_buf_free(struct cvm_buf *b); /* leaves an empty buffer, ready for use */
+void cvm_buf_wipe(struct cvm_buf *b); /* the same, and its bytes are gone: for secrets */
 
 void cvm_put_bytes(struct cvm_buf *b, const void *data, size_t size);
 void cvm_put_zeros(struct cvm_buf *b, size_t count);

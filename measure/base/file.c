@@ -192,6 +192,29 @@ bool cvm_file_load(const char *path, size_t max, struct cvm_buf *out, struct cvm
     return cvm_file_open(path, &fd, err) && cvm_file_read(fd, path, max, out, err);
 }
 
+/* Standard input may be a pipe, which has no size to go by. */
+static bool read_standard_input(size_t max, struct cvm_buf *out, struct cvm_error *err)
+{
+    uint8_t chunk[4096];
+    ssize_t n;
+    while ((n = read(STDIN_FILENO, chunk, sizeof chunk)) != 0) {
+        if (n < 0 && errno != EINTR) {
+            return cvm_fail_errno(err, errno, "read standard input");
+        }
+        cvm_put_bytes(out, chunk, n > 0 ? (size_t)n : 0);
+        if (out->len > max) {
+            return cvm_fail(err, CVM_ERR_MALFORMED, "more than %zu bytes on standard input", max);
+        }
+    }
+    return cvm_buf_finish(out, "standard input", err);
+}
+
+bool cvm_input_load(const char *path, size_t max, struct cvm_buf *out, struct cvm_error *err)
+{
+    return strcmp(path, "-") == 0 ? read_standard_input(max, out, err)
+                                  : cvm_file_load(path, max, out, err);
+}
+
 static bool write_all(int fd, const uint8_t *data, size_t size)
 {
     while (size > 0) {
@@ -208,8 +231,18 @@ static bool write_all(int fd, const uint8_t *data, size_t size)
     return fsync(fd) == 0;
 }
 
-bool cvm_file_write(int dir_fd, const char *name, const void *data, size_t size, mode_t mode,
-                    struct cvm_error *err)
+/* Gives a written file its name; a name that exists is kept or replaced. */
+static bool give_name(int dir_fd, const char *temporary, const char *name,
+                      enum cvm_file_existing existing)
+{
+    if (existing == CVM_FILE_REPLACE) {
+        return renameat(dir_fd, temporary, dir_fd, name) == 0;
+    }
+    return linkat(dir_fd, temporary, dir_fd, name, 0) == 0 && unlinkat(dir_fd, temporary, 0) == 0;
+}
+
+static bool write_named(int dir_fd, const char *name, struct cvm_bytes data, mode_t mode,
+                        enum cvm_file_existing existing, struct cvm_error *err)
 {
     char temporary[256];
     uint64_t salt; /* not the process number: it comes round again, and a dead one's file stays */
@@ -225,10 +258,38 @@ bool cvm_file_write(int dir_fd, const char *name, const void *data, size_t size,
     if (fd < 0) {
         return cvm_fail_errno(err, errno, "create '%s'", temporary);
     }
-    if (!write_all(fd, data, size) || renameat(dir_fd, temporary, dir_fd, name) != 0) {
+    if (!write_all(fd, data.data, data.size) || !give_name(dir_fd, temporary, name, existing)) {
         int why = errno;
         unlinkat(dir_fd, temporary, 0);
-        return cvm_fail_errno(err, why, "write '%s'", name);
+        return why == EEXIST
+                   ? cvm_fail(err, CVM_ERR_USAGE, "'%s' exists and is not overwritten", name)
+                   : cvm_fail_errno(err, why, "write '%s'", name);
     }
     return fsync(dir_fd) == 0 ? true : cvm_fail_errno(err, errno, "sync directory of '%s'", name);
+}
+
+bool cvm_file_write(int dir_fd, const char *name, const void *data, size_t size, mode_t mode,
+                    struct cvm_error *err)
+{
+    return write_named(dir_fd, name, (struct cvm_bytes){ data, size }, mode, CVM_FILE_REPLACE, err);
+}
+
+bool cvm_file_save(const char *path, const void *data, size_t size, mode_t mode,
+                   enum cvm_file_existing existing, struct cvm_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    cvm_autofree char *parent = slash == NULL ? strdup(".") : strndup(path, (size_t)(name - path));
+    cvm_autoclose int fd = -1;
+    if (parent == NULL) {
+        return cvm_fail_nomem(err, path, strlen(path));
+    }
+    if (*name == '\0') {
+        return cvm_fail(err, CVM_ERR_USAGE, "'%s' is not the name of a file", path);
+    }
+    if (cvm_dir_open(parent, &fd, err) &&
+        write_named(fd, name, (struct cvm_bytes){ data, size }, mode, existing, err)) {
+        return true;
+    }
+    return slash != NULL && cvm_context(err, "'%s'", path);
 }

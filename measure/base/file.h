@@ -11,6 +11,7 @@
 
 #include "measure/base/buf.h"
 #include "measure/base/error.h"
+#include "measure/include/cvm/types.h"
 
 #include <dirent.h>
 #include <sys/types.h>
@@ -74,11 +75,26 @@ CVM_MUST_CHECK bool cvm_file_read(int fd, const char *name, size_t max, struct c
 CVM_MUST_CHECK bool cvm_file_load(const char *path, size_t max, struct cvm_buf *out,
                                   struct cvm_error *err);
 
+/* The same, where "-" is standard input to its end. */
+CVM_MUST_CHECK bool cvm_input_load(const char *path, size_t max, struct cvm_buf *out,
+                                   struct cvm_error *err);
+
 /*
  * Writes a file whole: to a temporary name in the same directory, fsync, rename over `name`,
  * fsync of the directory. After a failure the old file is as it was and nothing is left.
  */
 CVM_MUST_CHECK bool cvm_file_write(int dir_fd, const char *name, const void *data, size_t size,
                                    mode_t mode, struct cvm_error *err);
+
+enum cvm_file_existing { CVM_FILE_REPLACE, CVM_FILE_KEEP };
+
+/*
+ * The same for a path.
+ *
+ * @return false with CVM_ERR_USAGE where it exists and CVM_FILE_KEEP was asked for; it is then
+ *         untouched, also when another process made it meanwhile.
+ */
+CVM_MUST_CHECK bool cvm_file_save(const char *path, const void *data, size_t size, mode_t mode,
+                                  enum cvm_file_existing existing, struct cvm_error *err);
 
 #endif

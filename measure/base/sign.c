@@ -4,13 +4,25 @@
 #include "measure/base/openssl_error.h"
 
 #include <openssl/bio.h>
+#include <openssl/engine.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/provider.h>
+#include <openssl/rsa.h>
+#include <openssl/store.h>
+#include <openssl/ui.h>
 #include <openssl/x509.h>
 
 struct cvm_key {
     EVP_PKEY *pkey;
+    EVP_PKEY *copy; /* of a token key's public half: tokens sign, OpenSSL itself verifies */
 };
+
+/* What verifies. */
+static EVP_PKEY *public_half(const struct cvm_key *key)
+{
+    return key->copy != NULL ? key->copy : key->pkey;
+}
 
 static void free_bio(BIO **slot)
 {
@@ -172,7 +184,7 @@ bool cvm_key_build_public(const struct cvm_key *key, struct cvm_buf *pem, struct
 bool cvm_key_fingerprint(const struct cvm_key *key, struct cvm_sha256 *out, struct cvm_error *err)
 {
     unsigned char *der = NULL;
-    int size = i2d_PUBKEY(key->pkey, &der);
+    int size = i2d_PUBKEY(public_half(key), &der);
     if (size <= 0) {
         return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "encode public key");
     }
@@ -208,10 +220,10 @@ bool cvm_key_verify(const struct cvm_key *key, struct cvm_bytes message, struct 
                     struct cvm_error *err)
 {
     bool known;
-    const EVP_MD *md = digest_of(key->pkey, &known);
+    const EVP_MD *md = digest_of(public_half(key), &known);
     CVM_CLEANUP(free_md_context)
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (context == NULL || EVP_DigestVerifyInit(context, NULL, md, NULL, key->pkey) != 1) {
+    if (context == NULL || EVP_DigestVerifyInit(context, NULL, md, NULL, public_half(key)) != 1) {
         return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "verify");
     }
     if (EVP_DigestVerify(context, signature.data, signature.size, message.data, message.size) !=
@@ -222,10 +234,168 @@ bool cvm_key_verify(const struct cvm_key *key, struct cvm_bytes message, struct 
     return true;
 }
 
+const char *cvm_key_explain(const struct cvm_key *key, struct cvm_bytes message,
+                            struct cvm_bytes signature)
+{
+    static const struct {
+        const char *type, *digest;
+        bool pss;
+        const char *why;
+    } refused[] = {
+        { "EC", "SHA384", false, "ECDSA with SHA-384; only SHA-256 is accepted" },
+        { "EC", "SHA512", false, "ECDSA with SHA-512; only SHA-256 is accepted" },
+        { "RSA", "SHA256", true, "RSA-PSS; only PKCS#1 v1.5 with SHA-256 is accepted" },
+        { "RSA", "SHA384", true,
+          "RSA-PSS with SHA-384; only PKCS#1 v1.5 with SHA-256 is accepted" },
+        { "RSA", "SHA512", true,
+          "RSA-PSS with SHA-512; only PKCS#1 v1.5 with SHA-256 is accepted" },
+        { "RSA", "SHA384", false, "RSA with SHA-384; only SHA-256 is accepted" },
+        { "RSA", "SHA512", false, "RSA with SHA-512; only SHA-256 is accepted" },
+    };
+    const char *found = NULL;
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0] && found == NULL; i++) {
+        if (!EVP_PKEY_is_a(public_half(key), refused[i].type)) {
+            continue;
+        }
+        CVM_CLEANUP(free_md_context)
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        EVP_PKEY_CTX *how = NULL; /* the context's */
+        if (context != NULL &&
+            EVP_DigestVerifyInit_ex(context, &how, refused[i].digest, NULL, NULL, public_half(key),
+                                    NULL) == 1 &&
+            (!refused[i].pss || EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) == 1) &&
+            EVP_DigestVerify(context, signature.data, signature.size, message.data, message.size) ==
+                1) {
+            found = refused[i].why;
+        }
+    }
+    ERR_clear_error();
+    return found;
+}
+
+/* --- tokens --- */
+
+static void free_store(OSSL_STORE_CTX **slot)
+{
+    OSSL_STORE_close(*slot);
+}
+
+static void free_ui_method(UI_METHOD **slot)
+{
+    UI_destroy_method(*slot);
+}
+
+static EVP_PKEY *key_of(const OSSL_STORE_INFO *info, enum cvm_key_part part)
+{
+    return part == CVM_KEY_PRIVATE ? OSSL_STORE_INFO_get1_PKEY(info)
+                                   : OSSL_STORE_INFO_get1_PUBKEY(info);
+}
+
+/* What a provider for this kind of URI has; NULL where there is none, or no such key. */
+static EVP_PKEY *load_from_store(const char *uri, UI_METHOD *ui, void *pin, enum cvm_key_part part)
+{
+    CVM_CLEANUP(free_store)
+    OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, pin, NULL, NULL);
+    int kind = part == CVM_KEY_PRIVATE ? OSSL_STORE_INFO_PKEY : OSSL_STORE_INFO_PUBKEY;
+    EVP_PKEY *pkey = NULL;
+    if (store == NULL || OSSL_STORE_expect(store, kind) != 1) {
+        return NULL;
+    }
+    while (pkey == NULL && !OSSL_STORE_eof(store)) {
+        OSSL_STORE_INFO *info = OSSL_STORE_load(store);
+        if (info == NULL) {
+            break;
+        }
+        pkey = key_of(info, part);
+        OSSL_STORE_INFO_free(info);
+    }
+    return pkey;
+}
+
+#ifndef OPENSSL_NO_ENGINE
+/* Deprecated, and all that distributions without the provider have. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+/* *known is whether there is an engine. The key keeps it alive. */
+static EVP_PKEY *load_from_engine(const char *uri, UI_METHOD *ui, void *pin, enum cvm_key_part part,
+                                  bool *known)
+{
+    ENGINE_load_builtin_engines();
+    ENGINE *engine = ENGINE_by_id("pkcs11");
+    EVP_PKEY *pkey = NULL;
+    *known = engine != NULL;
+    if (engine != NULL && ENGINE_init(engine) == 1) {
+        pkey = part == CVM_KEY_PRIVATE ? ENGINE_load_private_key(engine, uri, ui, pin)
+                                       : ENGINE_load_public_key(engine, uri, ui, pin);
+        ENGINE_finish(engine);
+    }
+    ENGINE_free(engine);
+    return pkey;
+}
+#pragma GCC diagnostic pop
+#else
+static EVP_PKEY *load_from_engine(const char *uri, UI_METHOD *ui, void *pin, enum cvm_key_part part,
+                                  bool *known)
+{
+    (void)uri, (void)ui, (void)pin, (void)part;
+    *known = false;
+    return NULL;
+}
+#endif
+
+/* Takes ownership of pkey. */
+static bool adopt_token_key(EVP_PKEY *pkey, struct cvm_key **out, struct cvm_error *err)
+{
+    cvm_autokey struct cvm_key *key = NULL;
+    unsigned char *der = NULL;
+    if (!adopt(pkey, &key, err) || key == NULL) {
+        return false;
+    }
+    int size = i2d_PUBKEY(pkey, &der);
+    const unsigned char *p = der;
+    key->copy = size <= 0 ? NULL : d2i_PUBKEY(NULL, &p, size);
+    OPENSSL_free(der);
+    if (key->copy == NULL) {
+        return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "the token does not show the public half");
+    }
+    *out = cvm_steal(&key);
+    return true;
+}
+
+bool cvm_key_open_token(const char *uri, const char *pin, enum cvm_key_part part,
+                        struct cvm_key **out, struct cvm_error *err)
+{
+    void *data = (void *)(uintptr_t)pin;
+    CVM_CLEANUP(free_ui_method)
+    UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(give_passphrase, 0);
+    if (ui == NULL) {
+        return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "ask for the PIN");
+    }
+    bool provided = OSSL_PROVIDER_try_load(NULL, "pkcs11", 1) != NULL;
+    ERR_clear_error();
+    EVP_PKEY *pkey = load_from_store(uri, ui, data, part);
+    bool engine = false;
+    if (pkey == NULL && !provided) {
+        ERR_clear_error();
+        pkey = load_from_engine(uri, ui, data, part, &engine);
+    }
+    if (pkey != NULL) {
+        ERR_clear_error();
+        return adopt_token_key(pkey, out, err);
+    }
+    if (!provided && !engine) {
+        ERR_clear_error();
+        return cvm_fail(err, CVM_ERR_UNSUPPORTED,
+                        "OpenSSL has neither a provider nor an engine 'pkcs11' here");
+    }
+    return cvm_fail_openssl(err, CVM_ERR_SYSTEM, "no such key in a token, or not its PIN");
+}
+
 void cvm_key_free(struct cvm_key *key)
 {
     if (key != NULL) {
         EVP_PKEY_free(key->pkey);
+        EVP_PKEY_free(key->copy);
         free(key);
     }
 }

@@ -1,18 +1,15 @@
 /*
  * Signing and checking signatures. The only includer of OpenSSL's key functions is sign.c.
  *
- * Accepted keys are those that verify everywhere in the field: ECDSA over P-256 and P-384,
- * both with SHA-256 and DER signatures; Ed25519 over the message itself; RSA (2048 to 8192
- * bits) PKCS#1 v1.5 with SHA-256. Any other key is CVM_ERR_UNSUPPORTED with the reason.
+ * Which keys are accepted, public ones from PEM text, and fingerprints: cvm/key.h. Here is what
+ * the library does not export: private keys, and using keys.
  */
 #ifndef CVM_BASE_SIGN_H
 #define CVM_BASE_SIGN_H
 
 #include "measure/base/buf.h"
 #include "measure/base/error.h"
-#include "measure/include/cvm/types.h"
-
-struct cvm_key; /* opaque: a private or a public key */
+#include "measure/include/cvm/key.h"
 
 enum cvm_key_kind { CVM_KEY_P256, CVM_KEY_ED25519 };
 
@@ -23,23 +20,32 @@ CVM_MUST_CHECK bool cvm_key_generate(enum cvm_key_kind kind, struct cvm_key **ou
                                      struct cvm_error *err);
 
 /*
- * Keys from PEM text (borrowed). A private key may be encrypted: passphrase then is its
+ * A private key from PEM text (borrowed). It may be encrypted: passphrase then is its
  * NUL-terminated passphrase, else NULL. CVM_ERR_MALFORMED where the text holds no such key.
  */
 CVM_MUST_CHECK bool cvm_key_parse_private(struct cvm_bytes pem, const char *passphrase,
                                           struct cvm_key **out, struct cvm_error *err);
-CVM_MUST_CHECK bool cvm_key_parse_public(struct cvm_bytes pem, struct cvm_key **out,
-                                         struct cvm_error *err);
+
+enum cvm_key_part { CVM_KEY_PUBLIC, CVM_KEY_PRIVATE };
+
+/*
+ * A key that lies in a PKCS#11 token, by its URI ("pkcs11:token=...;object=..."). The private
+ * key stays in the token. It is looked for through OpenSSL's provider for PKCS#11, and where
+ * there is none through OpenSSL's engine for it; which token library those use is configured
+ * for them, not here.
+ *
+ * @param pin  NUL-terminated, or NULL where the URI or the configuration says it.
+ * @return false with CVM_ERR_UNSUPPORTED where OpenSSL has neither, CVM_ERR_SYSTEM where there
+ *         is no such key, the PIN is wrong, or the token fails.
+ */
+CVM_MUST_CHECK bool cvm_key_open_token(const char *uri, const char *pin, enum cvm_key_part part,
+                                       struct cvm_key **out, struct cvm_error *err);
 
 /* Appends PKCS#8 PEM (encrypted with AES-256 where passphrase is not NULL), or SPKI PEM. */
 CVM_MUST_CHECK bool cvm_key_build_private(const struct cvm_key *key, const char *passphrase,
                                           struct cvm_buf *pem, struct cvm_error *err);
 CVM_MUST_CHECK bool cvm_key_build_public(const struct cvm_key *key, struct cvm_buf *pem,
                                          struct cvm_error *err);
-
-/* SHA-256 of the DER SubjectPublicKeyInfo: the key's fingerprint. */
-CVM_MUST_CHECK bool cvm_key_fingerprint(const struct cvm_key *key, struct cvm_sha256 *out,
-                                        struct cvm_error *err);
 
 /* Appends the signature of message. */
 CVM_MUST_CHECK bool cvm_key_sign(const struct cvm_key *key, struct cvm_bytes message,
@@ -49,7 +55,13 @@ CVM_MUST_CHECK bool cvm_key_sign(const struct cvm_key *key, struct cvm_bytes mes
 CVM_MUST_CHECK bool cvm_key_verify(const struct cvm_key *key, struct cvm_bytes message,
                                    struct cvm_bytes signature, struct cvm_error *err);
 
-void cvm_key_free(struct cvm_key *key);
+/*
+ * Why a signature that does not verify is refused, where it is this key's over this message but
+ * made in a way that is not accepted ("RSA-PSS ..."); else NULL.
+ */
+const char *cvm_key_explain(const struct cvm_key *key, struct cvm_bytes message,
+                            struct cvm_bytes signature);
+
 void cvm_key_free_at(struct cvm_key **slot);
 
 #endif

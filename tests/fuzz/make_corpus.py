@@ -8,6 +8,7 @@ says what it is. The compact measurement is the captured one of tests/vectors/hw
 """
 
 import base64
+import hashlib
 import json
 import lzma
 import pathlib
@@ -16,6 +17,7 @@ import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 VECTOR = HERE.parent / "vectors/hw/tdx-lite-2cpu-2g.json"
+MANIFESTS = HERE.parent / "vectors/manifest"
 
 
 def patched(data, at, fmt, *values):
@@ -345,11 +347,132 @@ def variable_store_samples():
     }
 
 
+def envelope_samples():
+    good = (MANIFESTS / "ed25519.json").read_text()
+    document = {**json.loads(good), "payload": "aGVsbG8="}
+    payload = document["payload"]
+    bundle = json.loads((MANIFESTS / "bundle.json").read_text())
+
+    def changed(**changes):
+        return json.dumps({k: v for k, v in {**document, **changes}.items() if v is not None})
+
+    def changed_bundle(**changes):
+        return json.dumps({**bundle, "dsseEnvelope": {**bundle["dsseEnvelope"], **changes}})
+
+    texts = {
+        "valid": good,
+        "valid-bundle": json.dumps(bundle),
+        "valid-url-safe": (MANIFESTS / "url-safe.json").read_text(),
+        "valid-two-signatures": (MANIFESTS / "two-signatures.json").read_text(),
+        "valid-unknown-keys": changed(future={"a": [1, -2.5e3, True, None, "\u00e9\U0001f600"]}),
+        "valid-escapes": good.replace('"payload":', '"\\u0070ayload":').replace("+", "\\u002b"),
+        "empty": "",
+        "array": "[]",
+        "number": "17",
+        "truncated": good[:len(good) // 2],
+        "trailing": good + "{}",
+        "key-twice": good.replace('{"payload":', '{"payload": "aGk=", "payload":'),
+        "key-twice-escaped": good.replace('{"payload":', '{"\\u0070ayload": "aGk=", "payload":'),
+        "no-payload": changed(payload=None),
+        "payload-empty": changed(payload=""),
+        "payload-bad-base64": changed(payload="@" + payload),
+        "payload-altered": changed(payload="A" + payload[1:]),
+        "payload-number": changed(payload=17),
+        "type-other": changed(payloadType="application/json"),
+        "type-long": changed(payloadType="t" * 257),
+        "type-nul": changed(payloadType="a\0b"),
+        "signatures-empty": changed(signatures=[]),
+        "signatures-33": changed(signatures=[{"sig": "AA=="}] * 33),
+        "signatures-object": changed(signatures={}),
+        "sig-missing": changed(signatures=[{}]),
+        "sig-long": changed(signatures=[{"sig": "A" * 5468}]),
+        "bundle-media-type": json.dumps({**bundle, "mediaType": "x"}),
+        "bundle-keyid": changed_bundle(signatures=[{"sig": "AA==", "keyid": "x"}]),
+        "bundle-two-signatures": changed_bundle(signatures=[{"sig": "AA=="}] * 2),
+        "deep": "[" * 17 + "]" * 17,
+        "members-129": json.dumps({f"k{i}": i for i in range(129)}),
+        "numbers": "[0,-0,1.5,1e9,-2E-3,18446744073709551616]",
+        "number-leading-zero": "[01]",
+        "surrogate-alone": '["\\ud800"]',
+        "escape-unknown": '["\\x"]',
+        "word-cut": "[tru]",
+        "comma": "[1,]",
+    }
+    samples = {name: text.encode() for name, text in texts.items()}
+    samples["bad-utf8"] = b'{"payload":"\xff\xc0\x80"}'
+    samples["nul"] = b"{}\0"
+    return samples
+
+
+def small_statement():
+    """One event per register, which is what SHA-384 makes of it; small, so that trying is quick."""
+    digests = [hashlib.sha384(bytes([i])).digest() for i in range(3)]
+    events = [{"register": f"rtmr{i}", "index": 0, "name": f"event {i}", "digest": d.hex(),
+               "source": "computed"} for i, d in enumerate(digests)]
+    shape = {"name": "small", "mrtd": "0" * 96, "events": events, "os_image_hash": "00",
+             "vm_config": {"cpu_count": 1}}
+    for i, digest in enumerate(digests):
+        shape[f"rtmr{i}"] = hashlib.sha384(bytes(48) + digest).hexdigest()
+    return {"_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": "sha256sum.txt", "digest": {"sha256": "00"}}],
+            "predicateType": "https://example.org/cvm/manifest/1",
+            "predicate": {"validity": {"not_before": None, "not_after": "2027-01-01T00:00:00Z"},
+                          "registers": {"mrtd": "policy"}, "shapes": [shape]}}
+
+
+def statement_samples():
+    good = small_statement()
+
+    def changed(**changes):
+        return json.dumps({**good, **changes})
+
+    def predicate(**changes):
+        return changed(predicate={**good["predicate"], **changes})
+
+    def shape(**changes):
+        return predicate(shapes=[{**good["predicate"]["shapes"][0], **changes}])
+
+    events = good["predicate"]["shapes"][0]["events"]
+    return {name: text.encode() for name, text in {
+        "valid": json.dumps(good),
+        "valid-captured": (MANIFESTS / "statement.json").read_text(),
+        "valid-two-shapes": predicate(shapes=good["predicate"]["shapes"] * 2),
+        "valid-no-events": shape(events=[]),
+        "valid-no-validity": predicate(validity=None),
+        "valid-information": predicate(registers={"rtmr0": "information"}),
+        "empty": "",
+        "array": "[]",
+        "truncated": json.dumps(good)[:700],
+        "type": changed(_type="https://in-toto.io/Statement/v0.1"),
+        "predicate-type": changed(predicateType="x"),
+        "predicate-array": changed(predicate=[]),
+        "subject-empty": changed(subject=[]),
+        "subject-numbers": changed(subject=[1, 2]),
+        "validity-past": predicate(validity={"not_after": "2026-01-01T00:00:00Z"}),
+        "validity-future": predicate(validity={"not_before": "9999-12-31T23:59:59Z"}),
+        "validity-no-date": predicate(validity={"not_after": "2026-02-30T00:00:00Z"}),
+        "registers-word": predicate(registers={"mrtd": "maybe"}),
+        "registers-none": predicate(registers=dict.fromkeys(
+            ("mrtd", "rtmr0", "rtmr1", "rtmr2"), "information")),
+        "shapes-empty": predicate(shapes=[]),
+        "shape-name-long": shape(name="n" * 256),
+        "shape-name-nul": shape(name="a\0"),
+        "digest-short": shape(mrtd="00"),
+        "digest-no-hex": shape(rtmr0="z" * 96),
+        "events-65": shape(events=events[:1] * 65),
+        "events-swapped": shape(events=events[1::-1] + events[2:]),
+        "event-register": shape(events=[{**events[0], "register": "rtmr4"}]),
+        "event-name-long": shape(events=[{**events[0], "name": "n" * 64}]),
+        "vm-config-array": shape(vm_config=[]),
+    }.items()}
+
+
 def main():
     corpora = {"tdvf": tdvf_samples(), "pe": pe_samples(), "kernel": kernel_samples(),
                "compact": compact_samples(), "firmware_volume": firmware_volume_samples(),
                "variable_store": variable_store_samples(), "smbios": smbios_samples(),
-               "smbios_strings": smbios_strings_samples()}
+               "smbios_strings": smbios_strings_samples(), "envelope": envelope_samples(),
+               "statement": statement_samples()}
     for name, samples in corpora.items():
         directory = HERE / "corpus" / name
         directory.mkdir(parents=True, exist_ok=True)

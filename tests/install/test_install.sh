@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the project into a directory of its own, builds docs/example against it through
-# pkg-config, with the shared and with the static library, and holds its answer against the one of
-# `cvm measure` for the same image and machine.
+# pkg-config, with the shared and with the static library, and holds the answers against those of
+# cvm: `cvm measure` for the same image and machine, and a manifest that cvm signed.
 #
 # usage: test_install.sh CMAKE CC BUILD_DIR SOURCE_DIR CVM
 set -euo pipefail
@@ -17,15 +17,20 @@ libdir=$(dirname "$(dirname "$pc")")
 export PKG_CONFIG_PATH=${pc%/*}
 
 # Headers that the example does not ask for must not be needed by those it does.
-compile() { # output, extra arguments
+compile() { # example, output, extra arguments
     # shellcheck disable=SC2046
-    "$cc" -std=c17 -Wall -Wextra -Wconversion -Werror "$source/docs/example/expect.c" \
-        $(pkg-config --cflags cvm-measure) "${@:2}" -o "$1"
+    "$cc" -std=c17 -Wall -Wextra -Wconversion -Werror "$source/docs/example/$1.c" \
+        $(pkg-config --cflags cvm-measure) "${@:3}" -o "$2"
 }
 # shellcheck disable=SC2046
-compile "$work/shared" $(pkg-config --libs cvm-measure libcrypto)
+compile expect "$work/shared" $(pkg-config --libs cvm-measure libcrypto)
 # shellcheck disable=SC2046
-compile "$work/static" "$libdir/libcvm-measure.a" $(pkg-config --libs libcrypto libcbor liblzma)
+compile expect "$work/static" "$libdir/libcvm-measure.a" $(pkg-config --libs libcrypto libcbor liblzma)
+# shellcheck disable=SC2046
+compile check_manifest "$work/manifest-shared" $(pkg-config --libs cvm-measure)
+# shellcheck disable=SC2046
+compile check_manifest "$work/manifest-static" "$libdir/libcvm-measure.a" \
+    $(pkg-config --libs libcrypto libcbor liblzma)
 
 python3 "$source/tests/support/make_bundle.py" "$work/bundle" >/dev/null
 bundle=$work/bundle
@@ -42,4 +47,26 @@ for program in shared static; do
         exit 1
     fi
 done
-echo "the example agrees with cvm measure, with both libraries"
+
+# A manifest that cvm signed: its registers, a machine found by them, another key, a changed byte.
+"$cvm" measure --image "$bundle" --cpus 2 --memory 4G --qemu-version 9.2.1 --json \
+    --ovmf-variant pre202505 --rootfs-device virtio-blk 2>/dev/null | jq -c .vm_config \
+    >"$work/two.json"
+"$cvm" keygen "$work/key" >/dev/null
+"$cvm" keygen "$work/other" >/dev/null
+"$cvm" manifest create --image "$bundle" --vm-config "$work/two.json" --key "$work/key" \
+    --out "$work/manifest.json" 2>/dev/null
+jq -c '.signatures[0].sig |= "AAAA" + .[4:]' "$work/manifest.json" >"$work/changed.json"
+mapfile -t registers < <(awk '{ print $2 }' <<<"$want")
+for program in manifest-shared manifest-static; do
+    check() {
+        LD_LIBRARY_PATH=$libdir "$work/$program" "$@" 2>&1 || echo "status $?"
+    }
+    [[ $(check "$work/manifest.json" "$work/key.pub") == "two"$'\n'"$want" ]]
+    [[ $(check "$work/manifest.json" "$work/key.pub" "${registers[@]}") == *"are those of 'two'" ]]
+    [[ $(check "$work/manifest.json" "$work/key.pub" "${registers[@]:1}" "${registers[0]}") == \
+        *"no machine"*"status 1" ]]
+    [[ $(check "$work/manifest.json" "$work/other.pub") == "mismatch: signature: "*"status 1" ]]
+    [[ $(check "$work/changed.json" "$work/key.pub") == "mismatch: signature: "*"status 1" ]]
+done
+echo "the examples agree with cvm, with both libraries"

@@ -125,7 +125,7 @@ static void print_program_help(const struct cli_command *commands)
            "Predicts what an Intel TDX guest measures, declares it, and launches exactly that "
            "guest.\n\nCommands:\n");
     for (; commands->name != NULL; commands++) {
-        printf("  %-14s %s\n", commands->name, commands->summary);
+        printf("  %-16s %s\n", commands->name, commands->summary);
     }
     printf("\nOptions of every command:\n");
     print_options(global_options);
@@ -180,6 +180,16 @@ static bool parse_number(const char *text, uint64_t *out)
     return errno == 0 && *end == '\0' && !(hexadecimal && text[2] == '\0');
 }
 
+static bool append_value(const struct cli_option *option, const char *value, struct cli_list *list,
+                         struct cvm_error *err)
+{
+    if (list->count == CLI_MAX_LIST) {
+        return usage(err, "--%s can be given %d times", option->name, CLI_MAX_LIST);
+    }
+    list->items[list->count++] = value;
+    return true;
+}
+
 static bool store_value(const struct cli_option *option, const char *value, void *slot,
                         struct cvm_error *err)
 {
@@ -207,6 +217,8 @@ static bool store_value(const struct cli_option *option, const char *value, void
         ok = on || strcmp(value, "off") == 0;
         *flag = (struct cvm_opt_bool){ ok, on };
         break;
+    case CLI_LIST:
+        return append_value(option, value, slot, err);
     }
     return ok ? true
               : usage(err, "--%s: '%.64s' is not %s", option->name, value,

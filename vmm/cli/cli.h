@@ -16,6 +16,14 @@ enum cli_kind {
     CLI_NUMBER, /* struct cvm_opt_u64: decimal or 0x hexadecimal */
     CLI_SIZE,   /* struct cvm_opt_u64: bytes, with K, M, G, T */
     CLI_ON_OFF, /* struct cvm_opt_bool */
+    CLI_LIST,   /* struct cli_list: may be given several times */
+};
+
+enum { CLI_MAX_LIST = 64 };
+
+struct cli_list {
+    const char *items[CLI_MAX_LIST];
+    size_t count;
 };
 
 struct cli_option {

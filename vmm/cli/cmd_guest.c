@@ -170,16 +170,6 @@ const struct cli_command cmd_list = {
 
 /* --- show --- */
 
-static bool load_document(const struct cvm_vm *vm, const char *name, struct json_object **out,
-                          struct cvm_error *err)
-{
-    cvm_autoclose int fd = -1;
-    cvm_autobuf struct cvm_buf text = { 0 };
-    return cvm_file_open_beneath(vm->fd, name, &fd, err) &&
-           cvm_file_read(fd, name, CVM_JSON_MAX_SIZE, &text, err) &&
-           cvm_json_parse(name, (struct cvm_bytes){ text.data, text.len }, out, err);
-}
-
 /* The registers of expected.json, for people. */
 struct registers {
     const char *mrtd, *rtmr0, *rtmr1, *rtmr2;
@@ -227,8 +217,8 @@ static bool run_show(const struct cli *cli, const void *data, struct cvm_error *
     cvm_autobuilder struct cvm_json_builder b = { 0 };
     enum cvm_domain_state state;
     if (!open_guest(cli, false, &w, err) || !state_of(cli, &w, &state, err) ||
-        !load_document(&w.vm, "vm_config.json", &vm_config, err) ||
-        !load_document(&w.vm, "expected.json", &expected, err)) {
+        !cvm_vm_load_json(&w.vm, "vm_config.json", &vm_config, err) ||
+        !cvm_vm_load_json(&w.vm, "expected.json", &expected, err)) {
         return false;
     }
     const char *word = cvm_domain_state_word(state);

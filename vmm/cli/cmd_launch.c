@@ -1,5 +1,5 @@
 /*
- * cvm launch and cvm vm-config: from a request to a guest, or to its declaration.
+ * cvm launch: from a request to a guest.
  */
 #include "vmm/cli/commands.h"
 #include "vmm/launch.h"
@@ -15,7 +15,6 @@ static const struct cli_option launch_options[] = {
 };
 /* clang-format on */
 
-/* What both commands begin with. */
 struct work {
     struct cvm_host host;
     struct cvm_request request;
@@ -42,46 +41,19 @@ static bool resolve(const struct cli *cli, struct work *w, struct cvm_error *err
             cvm_context(err, "guest '%s'", w->request.name));
 }
 
-/* --- vm-config --- */
-
-static bool run_vm_config(const struct cli *cli, const void *data, struct cvm_error *err)
+/* Where the signed expectation lies; an empty text where nothing is signed. */
+static bool manifest_path(const struct work *w, const struct cvm_launched *l, struct cvm_buf *out,
+                          struct cvm_error *err)
 {
-    (void)data;
-    CVM_CLEANUP(free_work)
-    struct work w = WORK_NONE;
-    cvm_autobuilder struct cvm_json_builder b = { 0 };
-    cvm_autobuf struct cvm_buf text = { 0 };
-    if (!resolve(cli, &w, err)) {
-        return false;
+    if (w->host.signing_key != NULL) {
+        cvm_put_format(out, "%s/" CVM_GUEST_MANIFEST, l->directory);
     }
-    cli_warn(cli, &w.plan.warnings);
-    if (!cli->json) {
-        cvm_json_put_any(&b, NULL, w.plan.vm_config);
-        return cvm_json_finish(&b, CVM_JSON_PRETTY, &text, err) && cli_print(&text, err);
-    }
-    const struct cvm_report report = cvm_launch_plan_report(&w.plan);
-    cvm_json_begin_object(&b, NULL);
-    cvm_json_put_any(&b, "vm_config", w.plan.vm_config);
-    cvm_placement_put(&w.plan.placement, &b);
-    cvm_report_put_resolution(&report, &b);
-    cvm_warnings_put(&w.plan.warnings, &b);
-    cvm_json_end(&b);
-    return cli_print_json(&b, err);
+    cvm_put_u8(out, '\0');
+    return cvm_buf_finish(out, "path", err);
 }
 
-const struct cli_command cmd_vm_config = {
-    .name = "vm-config",
-    .operands = "REQUEST",
-    .summary = "Print the authoritative vm_config that a request would get on this host.",
-    .example = "cvm vm-config web.json > vm_config.json",
-    .min_operands = 1,
-    .max_operands = 1,
-    .run = run_vm_config,
-};
-
-/* --- launch --- */
-
-static bool print_text(const struct work *w, const struct cvm_launched *l, struct cvm_error *err)
+static bool print_text(const struct work *w, const struct cvm_launched *l, const char *manifest,
+                       struct cvm_error *err)
 {
     struct cvm_resources resources;
     cvm_autobuf struct cvm_buf text = { 0 };
@@ -94,8 +66,11 @@ static bool print_text(const struct work *w, const struct cvm_launched *l, struc
     }
     cvm_placement_resources(&w->plan.placement, &resources);
     cvm_resources_print(&resources, &text);
-    cvm_put_format(&text, "directory  %s\nmrtd       %s\n", l->directory,
-                   cvm_sha384_text(&e->mrtd).text);
+    cvm_put_format(&text, "directory  %s\n", l->directory);
+    if (*manifest != '\0') {
+        cvm_put_format(&text, "manifest   %s\n", manifest);
+    }
+    cvm_put_format(&text, "mrtd       %s\n", cvm_sha384_text(&e->mrtd).text);
     for (unsigned i = 0; i < 3; i++) {
         cvm_put_format(&text, "rtmr%u      %s\n", i, cvm_sha384_text(&e->rtmr[i]).text);
     }
@@ -105,8 +80,8 @@ static bool print_text(const struct work *w, const struct cvm_launched *l, struc
     return cvm_buf_finish(&text, "answer", err) && cli_print(&text, err);
 }
 
-static void put_launched(const struct work *w, const struct cvm_launched *l, bool dry_run,
-                         struct cvm_json_builder *b)
+static void put_launched(const struct work *w, const struct cvm_launched *l, const char *manifest,
+                         bool dry_run, struct cvm_json_builder *b)
 {
     const struct cvm_report report = cvm_launch_plan_report(&w->plan);
     cvm_json_put_string(b, "name", w->request.name);
@@ -117,6 +92,7 @@ static void put_launched(const struct work *w, const struct cvm_launched *l, boo
         cvm_json_put_u64(b, "cid", l->cid);
     }
     cvm_json_put_string(b, "directory", l->directory);
+    cvm_json_put_string(b, "manifest", *manifest == '\0' || dry_run ? NULL : manifest);
     cvm_json_put_bool(b, "no_tee", w->request.no_tee.value);
     cvm_json_put_bool(b, "started", !dry_run);
     cvm_placement_put(&w->plan.placement, b);
@@ -132,10 +108,15 @@ static bool answer(const struct cli *cli, const struct work *w, const struct cvm
                    bool dry_run, struct cvm_error *err)
 {
     cvm_autobuilder struct cvm_json_builder b = { 0 };
+    cvm_autobuf struct cvm_buf path = { 0 };
+    if (!manifest_path(w, l, &path, err)) {
+        return false;
+    }
+    const char *manifest = (const char *)path.data;
     cli_warn(cli, &w->plan.warnings);
     if (cli->json) {
         cvm_json_begin_object(&b, NULL);
-        put_launched(w, l, dry_run, &b);
+        put_launched(w, l, manifest, dry_run, &b);
         cvm_json_end(&b);
         return cli_print_json(&b, err);
     }
@@ -143,7 +124,7 @@ static bool answer(const struct cli *cli, const struct work *w, const struct cvm
         const struct cvm_buf xml = { .data = l->xml.data, .len = l->xml.len - 1 };
         return cli_print(&xml, err);
     }
-    return print_text(w, l, err);
+    return print_text(w, l, manifest, err);
 }
 
 static bool run_launch(const struct cli *cli, const void *data, struct cvm_error *err)

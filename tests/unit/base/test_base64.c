@@ -87,6 +87,40 @@ static void test_strictness(void **state)
     assert_error(&err, CVM_ERR_MALFORMED, "base64: bad group at offset 4");
 }
 
+/* Documents of others: either alphabet, with padding or without. */
+static void test_either_alphabet(void **state)
+{
+    static const struct {
+        const char *text, *bytes;
+    } good[] = {
+        { "++//", "\xfb\xef\xff" },
+        { "--__", "\xfb\xef\xff" },
+        { "Zg==", "f" },
+        { "Zg", "f" },
+        { "Zm8", "fo" },
+        { "Zm9v", "foo" },
+        { "", "" },
+    };
+    static const char *const bad[] = {
+        "+-//", "--/_", "Z", "Zm9vY", "Zg=", "Z=", "Zh", "Zm 9", "="
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct cvm_error err = { 0 };
+        cvm_autobuf struct cvm_buf out = { 0 };
+        must(cvm_base64_decode_either(good[i].text, strlen(good[i].text), &out, &err), &err);
+        assert_bytes(out.data, out.len, good[i].bytes, strlen(good[i].bytes));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct cvm_error err = { 0 };
+        cvm_autobuf struct cvm_buf out = { 0 };
+        if (cvm_base64_decode_either(bad[i], strlen(bad[i]), &out, &err)) {
+            fail_msg("accepted: %s", bad[i]);
+        }
+        assert_error(&err, CVM_ERR_MALFORMED, "base64: ");
+    }
+}
+
 static bool encode_and_decode(struct cvm_error *err)
 {
     static const uint8_t bytes[300];
@@ -110,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_at_every_place),
         cmocka_unit_test(test_every_length),
         cmocka_unit_test(test_strictness),
+        cmocka_unit_test(test_either_alphabet),
         cmocka_unit_test(test_each_allocation_failing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

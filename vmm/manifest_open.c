@@ -1,0 +1,75 @@
+#include "vmm/manifest_open.h"
+
+#include "measure/base/file.h"
+#include "measure/base/time.h"
+#include "vmm/file_digest.h"
+#include "vmm/keys.h"
+
+#include <time.h>
+
+static bool choose_time(const char *text, int64_t *out, struct cvm_error *err)
+{
+    if (text == NULL) {
+        *out = time(NULL);
+        return true;
+    }
+    if (!cvm_time_parse(text, out, err)) {
+        err->code = CVM_ERR_USAGE;
+        return cvm_context(err, "--at");
+    }
+    return true;
+}
+
+static bool digest_subjects(const struct cvm_manifest_request *r, struct cvm_subject **out,
+                            struct cvm_error *err)
+{
+    *out = calloc(r->num_subjects + 1, sizeof **out);
+    if (*out == NULL) {
+        return cvm_fail_nomem(err, "subjects", r->num_subjects);
+    }
+    for (size_t i = 0; i < r->num_subjects; i++) {
+        const char *slash = strrchr(r->subjects[i], '/');
+        if (!cvm_file_digest(r->subjects[i], &(*out)[i], err)) {
+            return cvm_context(err, "subject");
+        }
+        (*out)[i].name = slash == NULL ? r->subjects[i] : slash + 1;
+    }
+    return true;
+}
+
+/* Whatever is wrong with the document is an answer about it. */
+static bool judge(struct cvm_bytes text, const struct cvm_manifest_check *check,
+                  struct cvm_manifest **out, struct cvm_error *err)
+{
+    cvm_autoenvelope struct cvm_envelope *envelope = NULL;
+    if (cvm_envelope_parse(text, &envelope, err) &&
+        cvm_manifest_verify(envelope, check, out, err)) {
+        return true;
+    }
+    err->code = err->code == CVM_ERR_MALFORMED ? CVM_ERR_MISMATCH : err->code;
+    return false;
+}
+
+bool cvm_manifest_open(const struct cvm_manifest_request *r, struct cvm_manifest **out, int64_t *at,
+                       struct cvm_error *err)
+{
+    cvm_autobuf struct cvm_buf text = { 0 };
+    cvm_autokeys struct cvm_keys keys = { 0 };
+    cvm_autofree struct cvm_subject *subjects = NULL;
+    if (!choose_time(r->at, at, err) ||
+        !cvm_keys_load(r->keys, r->num_keys, CVM_KEY_PUBLIC, r->passphrase_file, &keys, err) ||
+        !digest_subjects(r, &subjects, err) ||
+        !cvm_input_load(r->file, CVM_MANIFEST_MAX_SIZE, &text, err)) {
+        return false;
+    }
+    const struct cvm_manifest_check check = {
+        .keys = cvm_keys_list(&keys),
+        .num_keys = keys.count,
+        .threshold = r->threshold,
+        .at = *at,
+        .subjects = subjects,
+        .num_subjects = r->num_subjects,
+    };
+    return judge((struct cvm_bytes){ text.data, text.len }, &check, out, err) ||
+           cvm_context(err, "manifest '%s'", r->file);
+}
