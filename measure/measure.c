@@ -185,3 +185,107 @@ bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layo
     *out = compact;
     return true;
 }
+
+/* --- prepared images --- */
+
+struct cvm_prepared {
+    bool is_compact;
+    struct cvm_compact compact;
+    struct cvm_image image;     /* borrowed */
+    struct parts parts;         /* but for mrtd and kernel */
+    struct cvm_sha384 mrtd[2];  /* by enum cvm_page_add_order */
+    bool has_kernel[2];         /* by enum cvm_kernel_header: whether it could be hashed so */
+    struct cvm_sha384 kernel[2]; /* the rewritten one for this much low memory */
+    uint64_t below_4g;
+};
+
+/* A form of the kernel that cannot be hashed matters to the machines only that ask for it. */
+static void prepare_kernels(const struct cvm_machine *usual, struct cvm_prepared *p)
+{
+    for (int header = CVM_KERNEL_REWRITTEN; header <= CVM_KERNEL_AS_IS; header++) {
+        struct cvm_error ignored = { 0 };
+        struct cvm_machine machine = *usual;
+        machine.kernel_header = (enum cvm_kernel_header)header;
+        p->has_kernel[header] = hash_kernel(&p->image, &machine, &p->kernel[header], &ignored);
+    }
+}
+
+static bool prepare(struct cvm_prepared *p, const struct cvm_machine *usual, struct cvm_error *err)
+{
+    struct cvm_tdvf tdvf;
+    if (!cvm_tdvf_parse(p->image.firmware, &tdvf, err) ||
+        !cvm_tdvf_ranges(&tdvf, &p->parts.ranges, err) ||
+        !hash_cfv(p->image.firmware, &tdvf, &p->parts.cfv, err) ||
+        !mrtd_compute(p->image.firmware, &tdvf, CVM_PAGES_SINGLE_PASS,
+                      &p->mrtd[CVM_PAGES_SINGLE_PASS], err) ||
+        !mrtd_compute(p->image.firmware, &tdvf, CVM_PAGES_TWO_PASS, &p->mrtd[CVM_PAGES_TWO_PASS],
+                      err)) {
+        return cvm_context(err, "firmware");
+    }
+    prepare_kernels(usual, p);
+    return rtmr2_hash_cmdline(p->image.cmdline, &p->parts.cmdline, err);
+}
+
+static bool new_prepared(struct cvm_prepared **out, struct cvm_error *err)
+{
+    *out = calloc(1, sizeof **out);
+    return *out != NULL ? true : cvm_fail_nomem(err, "prepared image", sizeof **out);
+}
+
+bool cvm_prepare_image(const struct cvm_image *image, uint64_t memory_size,
+                       struct cvm_prepared **out, struct cvm_error *err)
+{
+    const struct cvm_machine usual = { .memory_size = memory_size };
+    cvm_autofree struct cvm_prepared *p = NULL;
+    if (!new_prepared(&p, err)) {
+        return false;
+    }
+    p->image = *image;
+    p->below_4g = cvm_machine_ram_below_4g(&usual);
+    p->parts.cfv_source = CVM_DIGEST_COMPUTED;
+    p->parts.initrd = image->initrd;
+    p->parts.source = CVM_DIGEST_COMPUTED;
+    if (!prepare(p, &usual, err)) {
+        return false;
+    }
+    *out = cvm_steal(&p);
+    return true;
+}
+
+bool cvm_prepare_compact(const struct cvm_compact *compact, struct cvm_prepared **out,
+                         struct cvm_error *err)
+{
+    if (!new_prepared(out, err)) {
+        return false;
+    }
+    (*out)->is_compact = true;
+    (*out)->compact = *compact;
+    return true;
+}
+
+bool cvm_measure_prepared(const struct cvm_machine *machine, const struct cvm_prepared *prepared,
+                          struct cvm_expectation *out, struct cvm_error *err)
+{
+    const struct cvm_prepared *p = prepared;
+    if (p->is_compact) {
+        return cvm_measure_compact(machine, &p->compact, out, err);
+    }
+    if (!cvm_machine_check(machine, err)) {
+        return cvm_context(err, "machine");
+    }
+    struct parts parts = p->parts;
+    bool as_is = machine->kernel_header == CVM_KERNEL_AS_IS;
+    bool usual = as_is || cvm_machine_ram_below_4g(machine) == p->below_4g;
+    parts.mrtd = p->mrtd[machine->page_add_order];
+    parts.kernel = p->kernel[machine->kernel_header];
+    if (!(usual && p->has_kernel[machine->kernel_header]) &&
+        !hash_kernel(&p->image, machine, &parts.kernel, err)) {
+        return cvm_context(err, "kernel");
+    }
+    return expect(machine, &parts, out, err);
+}
+
+void cvm_prepared_free(struct cvm_prepared *prepared)
+{
+    free(prepared);
+}
