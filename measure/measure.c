@@ -5,6 +5,7 @@
 #include "measure/kernel.h"
 #include "measure/mrtd.h"
 #include "measure/pe.h"
+#include "measure/prepared.h"
 #include "measure/rtmr.h"
 
 /* An empty variable store of a 4 MiB build: what deployed verifiers assume of every image. */

@@ -69,40 +69,6 @@ CVM_API CVM_MUST_CHECK bool cvm_compact_from_image(const struct cvm_image *image
                                                    enum cvm_kernel_header kernel_header,
                                                    struct cvm_compact *out, struct cvm_error *err);
 
-/**
- * An image whose large files were hashed once, so that many machines can be measured with it:
- * what is left is the work of one machine, well below a millisecond.
- */
-struct cvm_prepared;
-
-/**
- * Prepares an image.
- *
- * @param image        borrowed as long as the result lives: for a machine whose low memory ends
- *                     elsewhere the kernel is hashed again.
- * @param memory_size  bytes: of the machine that is expected most.
- * @param out          to be released with cvm_prepared_free().
- * @return false as cvm_measure_image() for files that cannot be.
- */
-CVM_API CVM_MUST_CHECK bool cvm_prepare_image(const struct cvm_image *image, uint64_t memory_size,
-                                              struct cvm_prepared **out, struct cvm_error *err);
-
-/** The same for a compact measurement, which is copied. */
-CVM_API CVM_MUST_CHECK bool cvm_prepare_compact(const struct cvm_compact *compact,
-                                                struct cvm_prepared **out, struct cvm_error *err);
-
-/**
- * Computes the expectation: what cvm_measure_image() or cvm_measure_compact() gives. Several
- * threads may use one prepared image at the same time.
- */
-CVM_API CVM_MUST_CHECK bool cvm_measure_prepared(const struct cvm_machine *machine,
-                                                 const struct cvm_prepared *prepared,
-                                                 struct cvm_expectation *out,
-                                                 struct cvm_error *err);
-
-/** Takes NULL as well. */
-CVM_API void cvm_prepared_free(struct cvm_prepared *prepared);
-
 #ifdef __cplusplus
 }
 #endif
