@@ -1,0 +1,608 @@
+#include "vmm/explain.h"
+
+#include "measure/base/hex.h"
+#include "vmm/launch_plan.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+enum { MAX_FACTS = 32, MAX_THREADS = 8, SCORE_OF_VALUE = 10000 };
+
+/* All values of one fact, or all combinations of two. */
+struct block {
+    uint32_t a, b;      /* indices of facts; b == a: only one */
+    uint64_t first;     /* index of its first combination */
+    uint64_t size;
+};
+
+/* What one combination came to. */
+struct result {
+    uint64_t index;
+    unsigned matched;
+    uint64_t score; /* matched values, and events of the log */
+    bool matches[CVM_EXPLAIN_MAX_SEEN];
+};
+
+struct search {
+    const struct cvm_explain_input *input;
+    const struct cvm_explain_fact *table;
+    size_t num_facts;
+    struct cvm_explain_facts facts;
+    struct cvm_explain_image images[CVM_EXPLAIN_MAX_IMAGES];
+    pthread_mutex_t image_lock;
+    struct block blocks[MAX_FACTS * (MAX_FACTS + 1) / 2];
+    size_t num_blocks;
+    uint64_t singles, total;
+    struct timespec deadline;
+
+    atomic_uint_least64_t next, end, tried, skipped, looked_at;
+    atomic_bool out_of_time;
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t idle;
+    unsigned working;
+    struct result found[CVM_EXPLAIN_MAX_FOUND];
+    unsigned num_found;
+    struct result best;
+    struct cvm_error err; /* what stops a search: memory */
+};
+
+/* --- what was seen --- */
+
+static const struct cvm_sha384 *value_of(const struct cvm_expectation *e, const char *name)
+{
+    static const char *const registers[] = { "rtmr0", "rtmr1", "rtmr2" };
+    if (strcmp(name, "mrtd") == 0) {
+        return &e->mrtd;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (strcmp(name, registers[i]) == 0) {
+            return &e->rtmr[i];
+        }
+    }
+    for (uint32_t i = 0; i < e->events.num_events; i++) {
+        if (strcmp(e->events.events[i].name, name) == 0) {
+            return &e->events.events[i].digest;
+        }
+    }
+    return NULL;
+}
+
+static bool begins_with(const struct cvm_sha384 *value, const struct cvm_seen *seen)
+{
+    unsigned whole = seen->digits / 2;
+    return memcmp(value->bytes, seen->value.bytes, whole) == 0 &&
+           (seen->digits % 2 == 0 || value->bytes[whole] >> 4 == seen->value.bytes[whole] >> 4);
+}
+
+bool cvm_seen_parse(const char *text, char name[32], struct cvm_seen *out, struct cvm_error *err)
+{
+    const char *equals = strchr(text, '=');
+    size_t length = equals == NULL ? 0 : (size_t)(equals - text);
+    size_t digits = equals == NULL ? 0 : strlen(equals + 1);
+    char padded[97];
+    struct cvm_seen seen = { .name = name, .digits = (unsigned)digits };
+    if (length == 0 || length > 31) {
+        return cvm_fail(err, CVM_ERR_USAGE, "'%.64s' is not NAME=DIGEST", text);
+    }
+    if (digits < CVM_EXPLAIN_MIN_DIGITS || digits > 96) {
+        return cvm_fail(err, CVM_ERR_USAGE, "'%.40s': %zu digits of a digest (%d to 96)", text,
+                        digits, CVM_EXPLAIN_MIN_DIGITS);
+    }
+    memset(padded, '0', sizeof padded);
+    memcpy(padded, equals + 1, digits);
+    if (!cvm_hex_decode(padded, 96, seen.value.bytes, sizeof seen.value.bytes, err)) {
+        err->code = CVM_ERR_USAGE;
+        return cvm_context(err, "'%.40s'", text);
+    }
+    memcpy(name, text, length);
+    name[length] = '\0';
+    *out = seen;
+    return true;
+}
+
+static void judge(const struct search *s, const struct cvm_expectation *e, struct result *out)
+{
+    out->matched = 0;
+    for (unsigned i = 0; i < s->input->num_seen; i++) {
+        const struct cvm_sha384 *value = value_of(e, s->input->seen[i].name);
+        out->matches[i] = value != NULL && begins_with(value, &s->input->seen[i]);
+        out->matched += out->matches[i];
+    }
+    out->score = (uint64_t)out->matched * SCORE_OF_VALUE;
+    const struct cvm_event_log *log = s->input->log;
+    for (uint32_t i = 0; log != NULL && i < log->num_events; i++) {
+        for (uint32_t k = 0; log->events[i].extended && k < e->events.num_events; k++) {
+            const struct cvm_event *event = &e->events.events[k];
+            if (event->rtmr == log->events[i].rtmr &&
+                memcmp(&event->digest, &log->events[i].digest, sizeof event->digest) == 0) {
+                out->score++;
+                break;
+            }
+        }
+    }
+}
+
+/* --- images --- */
+
+static bool prepare(struct search *s, struct cvm_explain_image *image, struct cvm_error *err)
+{
+    const struct cvm_declared *d = s->input->declared;
+    if (image == &s->images[0] && !d->has_bundle) {
+        return cvm_prepare_compact(&d->carried.compact, &image->prepared, err);
+    }
+    const struct cvm_bundle *bundle = image == &s->images[0] ? &d->bundle : &image->bundle;
+    return cvm_bundle_read(bundle, &image->contents, err) &&
+           cvm_prepare_image(&image->contents.image, d->machine.memory_size, &image->prepared, err);
+}
+
+/* The prepared image; NULL for one that cannot be measured. The first who asks prepares it. */
+static const struct cvm_prepared *prepared(struct search *s, uint32_t index, struct cvm_error *err)
+{
+    struct cvm_explain_image *image = &s->images[index];
+    pthread_mutex_lock(&s->image_lock);
+    if (!image->tried) {
+        image->tried = true;
+        if (!prepare(s, image, err)) {
+            cvm_prepared_free(image->prepared);
+            image->prepared = NULL;
+        }
+    }
+    pthread_mutex_unlock(&s->image_lock);
+    return image->prepared;
+}
+
+static void free_images(struct search *s)
+{
+    for (uint32_t i = 0; i < s->facts.num_images; i++) {
+        cvm_prepared_free(s->images[i].prepared);
+        cvm_bundle_contents_free(&s->images[i].contents);
+        cvm_bundle_free(&s->images[i].bundle);
+    }
+}
+
+static int is_candidate(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+/* A directory that is no bundle, or the declared one again, is none to try. */
+static void add_image(struct search *s, const char *name)
+{
+    struct cvm_error ignored = { 0 };
+    cvm_autofree char *path = NULL;
+    cvm_autobundle struct cvm_bundle bundle = CVM_BUNDLE_NONE;
+    const struct cvm_declared *d = s->input->declared;
+    if (s->facts.num_images == CVM_EXPLAIN_MAX_IMAGES ||
+        !cvm_bundle_path(s->input->host, name, &path, &ignored) ||
+        !cvm_bundle_open(path, &bundle, &ignored) ||
+        (d->has_bundle && strcmp(bundle.path, d->bundle.path) == 0)) {
+        return;
+    }
+    s->images[s->facts.num_images++].bundle = bundle;
+    bundle = (struct cvm_bundle)CVM_BUNDLE_NONE;
+}
+
+static void find_images(struct search *s)
+{
+    struct dirent **entries = NULL;
+    s->facts.num_images = 1;
+    if (s->input->host == NULL) {
+        return;
+    }
+    int count = scandir(s->input->host->image_dir, &entries, is_candidate, alphasort);
+    for (int i = 0; i < count; i++) {
+        add_image(s, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+/* --- combinations --- */
+
+static uint64_t count_of(const struct search *s, uint32_t fact)
+{
+    return s->table[fact].count(&s->facts);
+}
+
+static void add_block(struct search *s, uint32_t a, uint32_t b)
+{
+    struct block *block = &s->blocks[s->num_blocks++];
+    *block = (struct block){ a, b, 0, a == b ? count_of(s, a) : count_of(s, a) * count_of(s, b) };
+}
+
+static int by_size(const void *left, const void *right)
+{
+    const struct block *l = left;
+    const struct block *r = right;
+    if (l->size != r->size) {
+        return l->size < r->size ? -1 : 1;
+    }
+    return l->a != r->a ? (l->a < r->a ? -1 : 1) : (l->b < r->b ? -1 : l->b > r->b);
+}
+
+/* Single facts in the order of the table, then pairs, those with few combinations first. */
+static void plan(struct search *s)
+{
+    for (uint32_t a = 0; a < s->num_facts; a++) {
+        add_block(s, a, a);
+    }
+    size_t singles = s->num_blocks;
+    for (uint32_t a = 0; a < s->num_facts; a++) {
+        for (uint32_t b = a + 1; b < s->num_facts; b++) {
+            add_block(s, a, b);
+        }
+    }
+    qsort(s->blocks + singles, s->num_blocks - singles, sizeof s->blocks[0], by_size);
+    for (size_t i = 0; i < s->num_blocks; i++) {
+        s->blocks[i].first = s->total;
+        s->total += s->blocks[i].size;
+        s->singles = i < singles ? s->total : s->singles;
+    }
+}
+
+/* The values of a combination. */
+struct combination {
+    uint32_t facts[2];
+    uint64_t values[2];
+    unsigned count;
+};
+
+static struct combination combination_at(const struct search *s, uint64_t index)
+{
+    size_t low = 0;
+    size_t high = s->num_blocks - 1;
+    while (low < high) { /* the last block that begins at or before index */
+        size_t middle = (low + high + 1) / 2;
+        if (s->blocks[middle].first <= index) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    const struct block *block = &s->blocks[low];
+    uint64_t at = index - block->first;
+    uint64_t other = block->a == block->b ? 1 : count_of(s, block->b);
+    struct combination c = { .facts = { block->a, block->b }, .count = block->a == block->b ? 1 : 2 };
+    const struct cvm_explain_fact *a = &s->table[block->a];
+    const struct cvm_explain_fact *b = &s->table[block->b];
+    c.values[0] = a->value(&s->facts, (uint32_t)(at / other));
+    c.values[1] = c.count == 2 ? b->value(&s->facts, (uint32_t)(at % other)) : 0;
+    return c;
+}
+
+/* --- machines on trial --- */
+
+/* The machine with those facts of the combination changed that `mask` has a bit for. */
+static bool fill(const struct search *s, const struct combination *c, unsigned mask,
+                 struct cvm_machine *out, uint32_t *image)
+{
+    struct cvm_error ignored = { 0 };
+    struct cvm_resolution resolution = { 0 };
+    cvm_autowarnings struct cvm_warnings warnings = { 0 };
+    const struct cvm_declared *d = s->input->declared;
+    struct cvm_candidate candidate = { .config = d->config,
+                                       .evidence = cvm_declared_evidence(d) };
+    for (unsigned i = 0; i < c->count; i++) {
+        if ((mask >> i & 1) != 0) {
+            s->table[c->facts[i]].apply(&s->facts, c->values[i], &candidate);
+        }
+    }
+    *image = candidate.image;
+    return cvm_machine_fill_platform(&candidate.config, out, &ignored) &&
+           cvm_machine_fill_firmware(&candidate.config, &candidate.evidence, out, &resolution,
+                                     &warnings, &ignored);
+}
+
+/* Whether a part of the combination alone makes the same machine: then it is not worth a trial. */
+static bool is_redundant(const struct search *s, const struct combination *c,
+                         const struct cvm_machine *machine, uint32_t image)
+{
+    for (unsigned mask = 0; mask + 1 < 1u << c->count; mask++) {
+        struct cvm_machine other;
+        uint32_t other_image;
+        if (fill(s, c, mask, &other, &other_image) && image == other_image &&
+            cvm_machine_equal(machine, &other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Measures a combination; false where there is nothing to measure. */
+static bool try(struct search *s, uint64_t index, struct result *out, struct cvm_error *err)
+{
+    struct cvm_machine machine;
+    struct cvm_expectation expectation;
+    uint32_t image;
+    const struct combination c = combination_at(s, index);
+    for (unsigned i = 0; i < c.count; i++) {
+        if (c.values[i] == s->table[c.facts[i]].declared(&s->facts)) {
+            return false;
+        }
+    }
+    if (!fill(s, &c, (1u << c.count) - 1, &machine, &image) ||
+        is_redundant(s, &c, &machine, image)) {
+        return false;
+    }
+    const struct cvm_prepared *p = prepared(s, image, err);
+    if (p == NULL || !cvm_measure_prepared(&machine, p, &expectation, err)) {
+        return false;
+    }
+    out->index = index;
+    judge(s, &expectation, out);
+    return true;
+}
+
+/* --- workers --- */
+
+static bool is_late(const struct search *s)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > s->deadline.tv_sec ||
+           (now.tv_sec == s->deadline.tv_sec && now.tv_nsec >= s->deadline.tv_nsec);
+}
+
+/* Keeps what gives everything, in the order of the search; with pairs the first one ends it. */
+static void keep(struct search *s, const struct result *r)
+{
+    pthread_mutex_lock(&s->lock);
+    if (r->score > s->best.score || (r->score == s->best.score && r->index < s->best.index)) {
+        s->best = *r;
+    }
+    if (r->matched == s->input->num_seen) {
+        unsigned at = s->num_found;
+        for (; at > 0 && s->found[at - 1].index > r->index; at--) {
+            if (at < CVM_EXPLAIN_MAX_FOUND) {
+                s->found[at] = s->found[at - 1];
+            }
+        }
+        if (at < CVM_EXPLAIN_MAX_FOUND) {
+            s->found[at] = *r;
+            s->num_found += s->num_found < CVM_EXPLAIN_MAX_FOUND;
+        }
+        if (r->index >= s->singles && r->index < atomic_load(&s->end)) {
+            atomic_store(&s->end, r->index); /* others finish what lies before */
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void *work(void *data)
+{
+    struct search *s = data;
+    struct cvm_error err = { 0 };
+    while (err.code != CVM_ERR_NOMEM) {
+        struct result r = { 0 };
+        if (is_late(s)) {
+            atomic_store(&s->out_of_time, true);
+            break;
+        }
+        uint64_t index = atomic_fetch_add(&s->next, 1);
+        if (index >= atomic_load(&s->end)) {
+            break;
+        }
+        err = (struct cvm_error){ 0 };
+        if (try(s, index, &r, &err)) {
+            atomic_fetch_add(&s->tried, 1);
+            keep(s, &r);
+        } else {
+            atomic_fetch_add(&s->skipped, 1);
+        }
+        atomic_fetch_add(&s->looked_at, 1);
+    }
+    pthread_mutex_lock(&s->lock);
+    if (err.code == CVM_ERR_NOMEM) {
+        s->err = err;
+        atomic_store(&s->end, 0);
+    }
+    s->working--;
+    pthread_cond_signal(&s->idle);
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* Until the workers are done: tells how far they are, ten times a second. */
+static void watch(struct search *s, const char *stage)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->working != 0) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 100000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&s->idle, &s->lock, &until);
+        if (s->input->progress != NULL) {
+            s->input->progress(atomic_load(&s->looked_at), s->total, stage);
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Looks at combinations from where the last stage ended up to `end`, on all processors. */
+static bool run_stage(struct search *s, uint64_t end, const char *stage, struct cvm_error *err)
+{
+    pthread_t threads[MAX_THREADS];
+    unsigned started = 0;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned wanted = processors < 1 ? 1 : processors > MAX_THREADS ? MAX_THREADS
+                                                                    : (unsigned)processors;
+    atomic_store(&s->end, end);
+    s->working = wanted;
+    while (started < wanted && pthread_create(&threads[started], NULL, work, s) == 0) {
+        started++;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->working -= wanted - started;
+    s->working += started == 0;
+    pthread_mutex_unlock(&s->lock);
+    if (started == 0) { /* no threads to be had: here, then */
+        work(s);
+    }
+    watch(s, stage);
+    for (unsigned i = 0; i < started; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    if (s->err.code != CVM_OK) {
+        *err = s->err;
+        return false;
+    }
+    atomic_store(&s->next, end);
+    return true;
+}
+
+/* --- the answer --- */
+
+static void describe(const struct search *s, const struct result *r, struct cvm_explanation *out)
+{
+    const struct combination c = combination_at(s, r->index);
+    *out = (struct cvm_explanation){ .num_changes = c.count, .matched = r->matched };
+    for (unsigned i = 0; i < c.count; i++) {
+        struct cvm_explain_change *change = &out->changes[i];
+        const struct cvm_explain_fact *fact = &s->table[c.facts[i]];
+        change->fact = fact->name;
+        fact->show(&s->facts, fact->declared(&s->facts), change->declared, sizeof change->declared);
+        fact->show(&s->facts, c.values[i], change->seen, sizeof change->seen);
+        cvm_explain_sentence(&s->facts, fact, change);
+    }
+}
+
+/* The machine as declared: whether there is anything to explain. */
+static bool measure_declared(struct search *s, struct cvm_explained *out, struct cvm_error *err)
+{
+    struct cvm_expectation e;
+    struct result r = { 0 };
+    const struct cvm_prepared *p = prepared(s, 0, err);
+    if (p == NULL) {
+        return false;
+    }
+    out->measurable = cvm_measure_prepared(&s->input->declared->machine, p, &e, err);
+    if (!out->measurable) {
+        if (err->code != CVM_ERR_UNSUPPORTED) {
+            return false;
+        }
+        snprintf(out->why_not, sizeof out->why_not, "%.290s", err->msg);
+        *err = (struct cvm_error){ 0 };
+        return true;
+    }
+    judge(s, &e, &r);
+    out->matched = r.matched;
+    s->best.score = r.score; /* what a nearest one has to beat */
+    s->best.index = 0;
+    return true;
+}
+
+static void conclude(const struct search *s, uint64_t declared_score, struct cvm_explained *out)
+{
+    for (; out->num_found < s->num_found; out->num_found++) {
+        describe(s, &s->found[out->num_found], &out->found[out->num_found]);
+    }
+    out->has_nearest = out->num_found == 0 && s->best.score > declared_score;
+    if (out->has_nearest) {
+        describe(s, &s->best, &out->nearest);
+        memcpy(out->nearest_matches, s->best.matches, sizeof out->nearest_matches);
+    }
+    out->tried = atomic_load(&s->tried);
+    out->skipped = atomic_load(&s->skipped);
+    out->total = s->total;
+    out->complete = atomic_load(&s->looked_at) == s->total;
+}
+
+static double seconds_of(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void set_deadline(struct search *s)
+{
+    clock_gettime(CLOCK_MONOTONIC, &s->deadline);
+    double whole = s->input->budget - (double)(int64_t)s->input->budget;
+    s->deadline.tv_sec += (time_t)s->input->budget;
+    s->deadline.tv_nsec += (long)(whole * 1e9);
+    s->deadline.tv_sec += s->deadline.tv_nsec / 1000000000;
+    s->deadline.tv_nsec %= 1000000000;
+}
+
+static bool search(struct search *s, struct cvm_explained *out, struct cvm_error *err)
+{
+    if (!measure_declared(s, out, err)) {
+        return false;
+    }
+    uint64_t declared_score = s->best.score;
+    if (out->matched == s->input->num_seen) {
+        return true;
+    }
+    find_images(s);
+    plan(s);
+    if (!run_stage(s, s->singles, "one change", err)) {
+        return false;
+    }
+    out->pairs = s->num_found == 0 && !atomic_load(&s->out_of_time);
+    if (out->pairs && !run_stage(s, s->total, "two changes", err)) {
+        return false;
+    }
+    conclude(s, declared_score, out);
+    return true;
+}
+
+/* A name that no machine could give would make every search a vain one. */
+static bool check_names(const struct search *s, struct cvm_error *err)
+{
+    static const char *const known[] = {
+        "mrtd", "rtmr0", "rtmr1", "rtmr2", "td_hob", "cfv", "secureboot", "pk", "kek", "db", "dbx",
+        "separator", "acpi_loader", "acpi_rsdp", "acpi_tables", "smbios", "boot_order", "boot0000",
+        "boot0001", "kernel", "cmdline", "initrd", "fwcfg_bootmenu", "fwcfg_bootorder",
+        "fwcfg_extra_pci_roots",
+    };
+    for (unsigned i = 0; i < s->input->num_seen; i++) {
+        bool found = false;
+        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
+            found = found || strcmp(known[k], s->input->seen[i].name) == 0;
+        }
+        if (!found) {
+            return cvm_fail(err, CVM_ERR_USAGE,
+                            "'%.32s' is no register or event (mrtd, rtmr0 to rtmr2, acpi_tables, "
+                            "td_hob, ...)",
+                            s->input->seen[i].name);
+        }
+    }
+    return true;
+}
+
+bool cvm_explain(const struct cvm_explain_input *input, struct cvm_explained *out,
+                 struct cvm_error *err)
+{
+    struct search *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return cvm_fail_nomem(err, "search", sizeof *s);
+    }
+    double started = seconds_of(CLOCK_MONOTONIC);
+    double cpu_started = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+    s->input = input;
+    s->table = cvm_explain_fact_table(&s->num_facts);
+    s->facts = (struct cvm_explain_facts){ input, s->images, 1 };
+    for (size_t i = 0; i < CVM_EXPLAIN_MAX_IMAGES; i++) {
+        s->images[i].bundle = (struct cvm_bundle)CVM_BUNDLE_NONE;
+    }
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->image_lock, NULL);
+    pthread_cond_init(&s->idle, NULL);
+    set_deadline(s);
+    *out = (struct cvm_explained){ .num_seen = input->num_seen };
+    bool ok = check_names(s, err) && search(s, out, err);
+    out->seconds = seconds_of(CLOCK_MONOTONIC) - started;
+    out->cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_started;
+    free_images(s);
+    pthread_cond_destroy(&s->idle);
+    pthread_mutex_destroy(&s->image_lock);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+    return ok;
+}
