@@ -1,6 +1,5 @@
 #include "vmm/explain.h"
 
-#include "measure/base/hex.h"
 #include "vmm/launch_plan.h"
 
 #include <dirent.h>
@@ -50,66 +49,13 @@ struct search {
     struct cvm_error err; /* what stops a search: memory */
 };
 
-/* --- what was seen --- */
-
-static const struct cvm_sha384 *value_of(const struct cvm_expectation *e, const char *name)
-{
-    static const char *const registers[] = { "rtmr0", "rtmr1", "rtmr2" };
-    if (strcmp(name, "mrtd") == 0) {
-        return &e->mrtd;
-    }
-    for (unsigned i = 0; i < 3; i++) {
-        if (strcmp(name, registers[i]) == 0) {
-            return &e->rtmr[i];
-        }
-    }
-    for (uint32_t i = 0; i < e->events.num_events; i++) {
-        if (strcmp(e->events.events[i].name, name) == 0) {
-            return &e->events.events[i].digest;
-        }
-    }
-    return NULL;
-}
-
-static bool begins_with(const struct cvm_sha384 *value, const struct cvm_seen *seen)
-{
-    unsigned whole = seen->digits / 2;
-    return memcmp(value->bytes, seen->value.bytes, whole) == 0 &&
-           (seen->digits % 2 == 0 || value->bytes[whole] >> 4 == seen->value.bytes[whole] >> 4);
-}
-
-bool cvm_seen_parse(const char *text, char name[32], struct cvm_seen *out, struct cvm_error *err)
-{
-    const char *equals = strchr(text, '=');
-    size_t length = equals == NULL ? 0 : (size_t)(equals - text);
-    size_t digits = equals == NULL ? 0 : strlen(equals + 1);
-    char padded[97];
-    struct cvm_seen seen = { .name = name, .digits = (unsigned)digits };
-    if (length == 0 || length > 31) {
-        return cvm_fail(err, CVM_ERR_USAGE, "'%.64s' is not NAME=DIGEST", text);
-    }
-    if (digits < CVM_EXPLAIN_MIN_DIGITS || digits > 96) {
-        return cvm_fail(err, CVM_ERR_USAGE, "'%.40s': %zu digits of a digest (%d to 96)", text,
-                        digits, CVM_EXPLAIN_MIN_DIGITS);
-    }
-    memset(padded, '0', sizeof padded);
-    memcpy(padded, equals + 1, digits);
-    if (!cvm_hex_decode(padded, 96, seen.value.bytes, sizeof seen.value.bytes, err)) {
-        err->code = CVM_ERR_USAGE;
-        return cvm_context(err, "'%.40s'", text);
-    }
-    memcpy(name, text, length);
-    name[length] = '\0';
-    *out = seen;
-    return true;
-}
+/* --- what a machine gives --- */
 
 static void judge(const struct search *s, const struct cvm_expectation *e, struct result *out)
 {
     out->matched = 0;
     for (unsigned i = 0; i < s->input->num_seen; i++) {
-        const struct cvm_sha384 *value = value_of(e, s->input->seen[i].name);
-        out->matches[i] = value != NULL && begins_with(value, &s->input->seen[i]);
+        out->matches[i] = cvm_seen_fits(&s->input->seen[i], e);
         out->matched += out->matches[i];
     }
     out->score = (uint64_t)out->matched * SCORE_OF_VALUE;
@@ -552,33 +498,14 @@ static bool search(struct search *s, struct cvm_explained *out, struct cvm_error
     return true;
 }
 
-/* A name that no machine could give would make every search a vain one. */
-static bool check_names(const struct search *s, struct cvm_error *err)
-{
-    static const char *const known[] = {
-        "mrtd", "rtmr0", "rtmr1", "rtmr2", "td_hob", "cfv", "secureboot", "pk", "kek", "db", "dbx",
-        "separator", "acpi_loader", "acpi_rsdp", "acpi_tables", "smbios", "boot_order", "boot0000",
-        "boot0001", "kernel", "cmdline", "initrd", "fwcfg_bootmenu", "fwcfg_bootorder",
-        "fwcfg_extra_pci_roots",
-    };
-    for (unsigned i = 0; i < s->input->num_seen; i++) {
-        bool found = false;
-        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
-            found = found || strcmp(known[k], s->input->seen[i].name) == 0;
-        }
-        if (!found) {
-            return cvm_fail(err, CVM_ERR_USAGE,
-                            "'%.32s' is no register or event (mrtd, rtmr0 to rtmr2, acpi_tables, "
-                            "td_hob, ...)",
-                            s->input->seen[i].name);
-        }
-    }
-    return true;
-}
-
 bool cvm_explain(const struct cvm_explain_input *input, struct cvm_explained *out,
                  struct cvm_error *err)
 {
+    for (unsigned i = 0; i < input->num_seen; i++) {
+        if (!cvm_seen_check(&input->seen[i], err)) {
+            return false;
+        }
+    }
     struct search *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return cvm_fail_nomem(err, "search", sizeof *s);
@@ -596,7 +523,7 @@ bool cvm_explain(const struct cvm_explain_input *input, struct cvm_explained *ou
     pthread_cond_init(&s->idle, NULL);
     set_deadline(s);
     *out = (struct cvm_explained){ .num_seen = input->num_seen };
-    bool ok = check_names(s, err) && search(s, out, err);
+    bool ok = search(s, out, err);
     out->seconds = seconds_of(CLOCK_MONOTONIC) - started;
     out->cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_started;
     free_images(s);

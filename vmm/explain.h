@@ -31,6 +31,12 @@ struct cvm_seen {
 CVM_MUST_CHECK bool cvm_seen_parse(const char *text, char name[32], struct cvm_seen *out,
                                    struct cvm_error *err);
 
+/* Whether it is of something that machines give; CVM_ERR_USAGE. */
+CVM_MUST_CHECK bool cvm_seen_check(const struct cvm_seen *seen, struct cvm_error *err);
+
+/* Whether this expectation gives it. */
+bool cvm_seen_fits(const struct cvm_seen *seen, const struct cvm_expectation *e);
+
 /* An inclusive range of numbers to try. */
 struct cvm_explain_range {
     uint64_t from, to, step;

@@ -61,12 +61,12 @@ bool cvm_decode_bytes(struct cvm_bytes text, struct cvm_buf *out, struct cvm_err
 {
     cvm_autobuf struct cvm_buf squeezed = { 0 };
     struct alphabet all = squeeze(text, &squeezed);
+    if (!cvm_buf_finish(&squeezed, "text", err)) {
+        return false;
+    }
     if (!all.base64) {
         cvm_put_bytes(out, text.data, text.size);
         return cvm_buf_finish(out, "bytes", err);
-    }
-    if (!cvm_buf_finish(&squeezed, "text", err)) {
-        return false;
     }
     if (squeezed.len == 0) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "nothing there");
