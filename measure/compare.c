@@ -26,14 +26,12 @@ static uint32_t type_of(const char *name)
         const char *prefix;
         uint32_t type;
     } types[] = {
-        { "td_hob", 0x8000000b },     { "cfv", 0x8000000a },
-        { "fwcfg_", 0x0000000a },     { "acpi_", 0x0000000a },
-        { "secureboot", 0x80000001 }, { "pk", 0x80000001 },
-        { "kek", 0x80000001 },        { "db", 0x80000001 },
-        { "separator", 0x00000004 },  { "smbios", 0x80000009 },
-        { "boot", 0x80000002 },       { "kernel", 0x80000003 },
-        { "calling_", 0x80000007 },   { "exit_", 0x80000007 },
-        { "cmdline", 0x00000006 },    { "initrd", 0x00000006 },
+        { "td_hob", 0x8000000b },   { "cfv", 0x8000000a },        { "fwcfg_", 0x0000000a },
+        { "acpi_", 0x0000000a },    { "secureboot", 0x80000001 }, { "pk", 0x80000001 },
+        { "kek", 0x80000001 },      { "db", 0x80000001 },         { "separator", 0x00000004 },
+        { "smbios", 0x80000009 },   { "boot", 0x80000002 },       { "kernel", 0x80000003 },
+        { "calling_", 0x80000007 }, { "exit_", 0x80000007 },      { "cmdline", 0x00000006 },
+        { "initrd", 0x00000006 },
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (strncmp(name, types[i].prefix, strlen(types[i].prefix)) == 0) {

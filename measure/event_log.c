@@ -85,7 +85,8 @@ static bool own_contents(struct cvm_logged_event *e, struct cvm_error *err)
     return true;
 }
 
-/* A run-time event's digest binds name and payload; others are of the data, or of something else. */
+/* A run-time event's digest binds name and payload; others are of the data, or of something else.
+ */
 static bool judge(struct cvm_logged_event *e, bool has_digest, struct cvm_error *err)
 {
     struct cvm_sha384 want;

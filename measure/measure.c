@@ -192,10 +192,10 @@ bool cvm_compact_from_image(const struct cvm_image *image, const struct cvm_layo
 struct cvm_prepared {
     bool is_compact;
     struct cvm_compact compact;
-    struct cvm_image image;     /* borrowed */
-    struct parts parts;         /* but for mrtd and kernel */
-    struct cvm_sha384 mrtd[2];  /* by enum cvm_page_add_order */
-    bool has_kernel[2];         /* by enum cvm_kernel_header: whether it could be hashed so */
+    struct cvm_image image;      /* borrowed */
+    struct parts parts;          /* but for mrtd and kernel */
+    struct cvm_sha384 mrtd[2];   /* by enum cvm_page_add_order */
+    bool has_kernel[2];          /* by enum cvm_kernel_header: whether it could be hashed so */
     struct cvm_sha384 kernel[2]; /* the rewritten one for this much low memory */
     uint64_t below_4g;
 };

@@ -135,8 +135,7 @@ static bool parse_body(struct cvm_reader *r, struct cvm_quote *q, struct cvm_err
     return cvm_reader_end(&body, "quote body", err);
 }
 
-static bool parse_qe_certification(struct cvm_reader *r, struct cvm_quote *q,
-                                   struct cvm_error *err)
+static bool parse_qe_certification(struct cvm_reader *r, struct cvm_quote *q, struct cvm_error *err)
 {
     q->qe_report = read_part(r, QE_REPORT_SIZE);
     q->qe_signature = read_part(r, SIGNATURE_SIZE);

@@ -108,8 +108,9 @@ static struct cvm_bytes bytes_of_text(const char *text)
 static bool take_quote(struct cvm_bytes text, struct cvm_evidence *out, struct cvm_error *err)
 {
     size_t size;
-    out->has_quote = cvm_quote_decode(text, &out->quote_bytes, &size, err) &&
-                     cvm_quote_parse((struct cvm_bytes){ out->quote_bytes, size }, &out->quote, err);
+    out->has_quote =
+        cvm_quote_decode(text, &out->quote_bytes, &size, err) &&
+        cvm_quote_parse((struct cvm_bytes){ out->quote_bytes, size }, &out->quote, err);
     return out->has_quote;
 }
 
@@ -160,8 +161,7 @@ bool cvm_evidence_decode(struct json_object *document, struct cvm_evidence *out,
     out->document = cvm_json_share(document);
     return (quote == NULL || out->has_quote || take_quote(bytes_of_text(quote), out, err)) &&
            (d.event_log == NULL || out->has_log || take_log(d.event_log, out, err)) &&
-           (d.vm_config == NULL || out->vm_config != NULL ||
-            take_vm_config(d.vm_config, out, err));
+           (d.vm_config == NULL || out->vm_config != NULL || take_vm_config(d.vm_config, out, err));
 }
 
 /* --- files --- */

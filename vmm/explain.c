@@ -1,8 +1,5 @@
 #include "vmm/explain.h"
 
-#include "vmm/launch_plan.h"
-
-#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,14 +9,22 @@ enum { MAX_FACTS = 32, MAX_THREADS = 8, SCORE_OF_VALUE = 10000 };
 
 /* All values of one fact, or all combinations of two. */
 struct block {
-    uint32_t a, b;      /* indices of facts; b == a: only one */
-    uint64_t first;     /* index of its first combination */
+    uint32_t a, b;  /* indices of facts; b == a: only one */
+    uint64_t first; /* index of its first combination */
     uint64_t size;
+};
+
+/* Facts that are changed together. */
+struct combination {
+    uint32_t facts[CVM_EXPLAIN_MAX_CHANGES];
+    uint64_t values[CVM_EXPLAIN_MAX_CHANGES];
+    unsigned count;
 };
 
 /* What one combination came to. */
 struct result {
-    uint64_t index;
+    uint64_t index; /* of the combination; of those that were put together: behind the singles */
+    struct combination combination;
     unsigned matched;
     uint64_t score; /* matched values, and events of the log */
     bool matches[CVM_EXPLAIN_MAX_SEEN];
@@ -30,11 +35,12 @@ struct search {
     const struct cvm_explain_fact *table;
     size_t num_facts;
     struct cvm_explain_facts facts;
-    struct cvm_explain_image images[CVM_EXPLAIN_MAX_IMAGES];
-    pthread_mutex_t image_lock;
+    struct cvm_explain_images images;
     struct block blocks[MAX_FACTS * (MAX_FACTS + 1) / 2];
     size_t num_blocks;
     uint64_t singles, total;
+    uint64_t *scores; /* owned; of the singles that were measured */
+    uint64_t declared_score;
     struct timespec deadline;
 
     atomic_uint_least64_t next, end, tried, skipped, looked_at;
@@ -70,81 +76,6 @@ static void judge(const struct search *s, const struct cvm_expectation *e, struc
             }
         }
     }
-}
-
-/* --- images --- */
-
-static bool prepare(struct search *s, struct cvm_explain_image *image, struct cvm_error *err)
-{
-    const struct cvm_declared *d = s->input->declared;
-    if (image == &s->images[0] && !d->has_bundle) {
-        return cvm_prepare_compact(&d->carried.compact, &image->prepared, err);
-    }
-    const struct cvm_bundle *bundle = image == &s->images[0] ? &d->bundle : &image->bundle;
-    return cvm_bundle_read(bundle, &image->contents, err) &&
-           cvm_prepare_image(&image->contents.image, d->machine.memory_size, &image->prepared, err);
-}
-
-/* The prepared image; NULL for one that cannot be measured. The first who asks prepares it. */
-static const struct cvm_prepared *prepared(struct search *s, uint32_t index, struct cvm_error *err)
-{
-    struct cvm_explain_image *image = &s->images[index];
-    pthread_mutex_lock(&s->image_lock);
-    if (!image->tried) {
-        image->tried = true;
-        if (!prepare(s, image, err)) {
-            cvm_prepared_free(image->prepared);
-            image->prepared = NULL;
-        }
-    }
-    pthread_mutex_unlock(&s->image_lock);
-    return image->prepared;
-}
-
-static void free_images(struct search *s)
-{
-    for (uint32_t i = 0; i < s->facts.num_images; i++) {
-        cvm_prepared_free(s->images[i].prepared);
-        cvm_bundle_contents_free(&s->images[i].contents);
-        cvm_bundle_free(&s->images[i].bundle);
-    }
-}
-
-static int is_candidate(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-/* A directory that is no bundle, or the declared one again, is none to try. */
-static void add_image(struct search *s, const char *name)
-{
-    struct cvm_error ignored = { 0 };
-    cvm_autofree char *path = NULL;
-    cvm_autobundle struct cvm_bundle bundle = CVM_BUNDLE_NONE;
-    const struct cvm_declared *d = s->input->declared;
-    if (s->facts.num_images == CVM_EXPLAIN_MAX_IMAGES ||
-        !cvm_bundle_path(s->input->host, name, &path, &ignored) ||
-        !cvm_bundle_open(path, &bundle, &ignored) ||
-        (d->has_bundle && strcmp(bundle.path, d->bundle.path) == 0)) {
-        return;
-    }
-    s->images[s->facts.num_images++].bundle = bundle;
-    bundle = (struct cvm_bundle)CVM_BUNDLE_NONE;
-}
-
-static void find_images(struct search *s)
-{
-    struct dirent **entries = NULL;
-    s->facts.num_images = 1;
-    if (s->input->host == NULL) {
-        return;
-    }
-    int count = scandir(s->input->host->image_dir, &entries, is_candidate, alphasort);
-    for (int i = 0; i < count; i++) {
-        add_image(s, entries[i]->d_name);
-        free(entries[i]);
-    }
-    free(entries);
 }
 
 /* --- combinations --- */
@@ -190,13 +121,6 @@ static void plan(struct search *s)
     }
 }
 
-/* The values of a combination. */
-struct combination {
-    uint32_t facts[2];
-    uint64_t values[2];
-    unsigned count;
-};
-
 static struct combination combination_at(const struct search *s, uint64_t index)
 {
     size_t low = 0;
@@ -212,7 +136,8 @@ static struct combination combination_at(const struct search *s, uint64_t index)
     const struct block *block = &s->blocks[low];
     uint64_t at = index - block->first;
     uint64_t other = block->a == block->b ? 1 : count_of(s, block->b);
-    struct combination c = { .facts = { block->a, block->b }, .count = block->a == block->b ? 1 : 2 };
+    struct combination c = { .facts = { block->a, block->b },
+                             .count = block->a == block->b ? 1 : 2 };
     const struct cvm_explain_fact *a = &s->table[block->a];
     const struct cvm_explain_fact *b = &s->table[block->b];
     c.values[0] = a->value(&s->facts, (uint32_t)(at / other));
@@ -230,8 +155,7 @@ static bool fill(const struct search *s, const struct combination *c, unsigned m
     struct cvm_resolution resolution = { 0 };
     cvm_autowarnings struct cvm_warnings warnings = { 0 };
     const struct cvm_declared *d = s->input->declared;
-    struct cvm_candidate candidate = { .config = d->config,
-                                       .evidence = cvm_declared_evidence(d) };
+    struct cvm_candidate candidate = { .config = d->config, .evidence = cvm_declared_evidence(d) };
     for (unsigned i = 0; i < c->count; i++) {
         if ((mask >> i & 1) != 0) {
             s->table[c->facts[i]].apply(&s->facts, c->values[i], &candidate);
@@ -243,14 +167,15 @@ static bool fill(const struct search *s, const struct combination *c, unsigned m
                                      &warnings, &ignored);
 }
 
-/* Whether a part of the combination alone makes the same machine: then it is not worth a trial. */
+/* Whether the same machine comes without one of the changes: then it is not worth a trial. */
 static bool is_redundant(const struct search *s, const struct combination *c,
                          const struct cvm_machine *machine, uint32_t image)
 {
-    for (unsigned mask = 0; mask + 1 < 1u << c->count; mask++) {
+    for (unsigned i = 0; i < c->count; i++) {
         struct cvm_machine other;
         uint32_t other_image;
-        if (fill(s, c, mask, &other, &other_image) && image == other_image &&
+        unsigned without = ((1u << c->count) - 1) & ~(1u << i);
+        if (fill(s, c, without, &other, &other_image) && image == other_image &&
             cvm_machine_equal(machine, &other)) {
             return true;
         }
@@ -259,26 +184,26 @@ static bool is_redundant(const struct search *s, const struct combination *c,
 }
 
 /* Measures a combination; false where there is nothing to measure. */
-static bool try(struct search *s, uint64_t index, struct result *out, struct cvm_error *err)
+static bool try(struct search *s, const struct combination *c, struct result *out,
+                struct cvm_error *err)
 {
     struct cvm_machine machine;
     struct cvm_expectation expectation;
     uint32_t image;
-    const struct combination c = combination_at(s, index);
-    for (unsigned i = 0; i < c.count; i++) {
-        if (c.values[i] == s->table[c.facts[i]].declared(&s->facts)) {
+    for (unsigned i = 0; i < c->count; i++) {
+        if (c->values[i] == s->table[c->facts[i]].declared(&s->facts)) {
             return false;
         }
     }
-    if (!fill(s, &c, (1u << c.count) - 1, &machine, &image) ||
-        is_redundant(s, &c, &machine, image)) {
+    if (!fill(s, c, (1u << c->count) - 1, &machine, &image) ||
+        is_redundant(s, c, &machine, image)) {
         return false;
     }
-    const struct cvm_prepared *p = prepared(s, image, err);
+    const struct cvm_prepared *p = cvm_explain_images_get(&s->images, image, err);
     if (p == NULL || !cvm_measure_prepared(&machine, p, &expectation, err)) {
         return false;
     }
-    out->index = index;
+    out->combination = *c;
     judge(s, &expectation, out);
     return true;
 }
@@ -333,8 +258,13 @@ static void *work(void *data)
             break;
         }
         err = (struct cvm_error){ 0 };
-        if (try(s, index, &r, &err)) {
+        r.index = index;
+        const struct combination c = combination_at(s, index);
+        if (try(s, &c, &r, &err)) {
             atomic_fetch_add(&s->tried, 1);
+            if (index < s->singles) {
+                s->scores[index] = r.score; /* each index has one worker */
+            }
             keep(s, &r);
         } else {
             atomic_fetch_add(&s->skipped, 1);
@@ -376,8 +306,9 @@ static bool run_stage(struct search *s, uint64_t end, const char *stage, struct 
     pthread_t threads[MAX_THREADS];
     unsigned started = 0;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned wanted = processors < 1 ? 1 : processors > MAX_THREADS ? MAX_THREADS
-                                                                    : (unsigned)processors;
+    unsigned wanted = processors < 1             ? 1
+                      : processors > MAX_THREADS ? MAX_THREADS
+                                                 : (unsigned)processors;
     atomic_store(&s->end, end);
     s->working = wanted;
     while (started < wanted && pthread_create(&threads[started], NULL, work, s) == 0) {
@@ -402,18 +333,78 @@ static bool run_stage(struct search *s, uint64_t end, const char *stage, struct 
     return true;
 }
 
+/* --- several changes --- */
+
+static bool has_fact(const struct combination *c, uint32_t fact)
+{
+    for (unsigned i = 0; i < c->count; i++) {
+        if (c->facts[i] == fact) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The best of `from` with one change more, out of those that alone came nearer. */
+static bool next_step(struct search *s, const struct result *from, struct result *out,
+                      struct cvm_error *err)
+{
+    bool better = false;
+    *out = *from;
+    for (uint64_t i = 0; i < s->singles && !is_late(s); i++) {
+        struct result r = { .index = s->singles };
+        struct combination c = from->combination;
+        const struct combination one = combination_at(s, i);
+        if (s->scores[i] <= s->declared_score || has_fact(&c, one.facts[0])) {
+            continue;
+        }
+        c.facts[c.count] = one.facts[0];
+        c.values[c.count++] = one.values[0];
+        struct cvm_error ignored = { 0 };
+        if (try(s, &c, &r, &ignored)) {
+            atomic_fetch_add(&s->tried, 1);
+            if (r.score > out->score) {
+                *out = r;
+                better = true;
+            }
+        }
+        if (ignored.code == CVM_ERR_NOMEM) {
+            *err = ignored;
+            return false;
+        }
+    }
+    return better;
+}
+
+/*
+ * Changes that alone came nearer are put together, the best first. With an event log to go by,
+ * that finds causes that are independent of each other, however many there are.
+ */
+static bool put_together(struct search *s, struct cvm_error *err)
+{
+    struct result current = s->best;
+    struct result next;
+    while (s->num_found == 0 && current.score > s->declared_score &&
+           current.combination.count < CVM_EXPLAIN_MAX_CHANGES &&
+           next_step(s, &current, &next, err)) {
+        keep(s, &next);
+        current = next;
+    }
+    return err->code == CVM_OK;
+}
+
 /* --- the answer --- */
 
 static void describe(const struct search *s, const struct result *r, struct cvm_explanation *out)
 {
-    const struct combination c = combination_at(s, r->index);
-    *out = (struct cvm_explanation){ .num_changes = c.count, .matched = r->matched };
-    for (unsigned i = 0; i < c.count; i++) {
+    const struct combination *c = &r->combination;
+    *out = (struct cvm_explanation){ .num_changes = c->count, .matched = r->matched };
+    for (unsigned i = 0; i < c->count; i++) {
         struct cvm_explain_change *change = &out->changes[i];
-        const struct cvm_explain_fact *fact = &s->table[c.facts[i]];
+        const struct cvm_explain_fact *fact = &s->table[c->facts[i]];
         change->fact = fact->name;
         fact->show(&s->facts, fact->declared(&s->facts), change->declared, sizeof change->declared);
-        fact->show(&s->facts, c.values[i], change->seen, sizeof change->seen);
+        fact->show(&s->facts, c->values[i], change->seen, sizeof change->seen);
         cvm_explain_sentence(&s->facts, fact, change);
     }
 }
@@ -423,7 +414,7 @@ static bool measure_declared(struct search *s, struct cvm_explained *out, struct
 {
     struct cvm_expectation e;
     struct result r = { 0 };
-    const struct cvm_prepared *p = prepared(s, 0, err);
+    const struct cvm_prepared *p = cvm_explain_images_get(&s->images, 0, err);
     if (p == NULL) {
         return false;
     }
@@ -439,16 +430,16 @@ static bool measure_declared(struct search *s, struct cvm_explained *out, struct
     judge(s, &e, &r);
     out->matched = r.matched;
     s->best.score = r.score; /* what a nearest one has to beat */
-    s->best.index = 0;
+    s->declared_score = r.score;
     return true;
 }
 
-static void conclude(const struct search *s, uint64_t declared_score, struct cvm_explained *out)
+static void conclude(const struct search *s, struct cvm_explained *out)
 {
     for (; out->num_found < s->num_found; out->num_found++) {
         describe(s, &s->found[out->num_found], &out->found[out->num_found]);
     }
-    out->has_nearest = out->num_found == 0 && s->best.score > declared_score;
+    out->has_nearest = out->num_found == 0 && s->best.score > s->declared_score;
     if (out->has_nearest) {
         describe(s, &s->best, &out->nearest);
         memcpy(out->nearest_matches, s->best.matches, sizeof out->nearest_matches);
@@ -481,20 +472,23 @@ static bool search(struct search *s, struct cvm_explained *out, struct cvm_error
     if (!measure_declared(s, out, err)) {
         return false;
     }
-    uint64_t declared_score = s->best.score;
     if (out->matched == s->input->num_seen) {
         return true;
     }
-    find_images(s);
+    cvm_explain_images_find(&s->images);
     plan(s);
-    if (!run_stage(s, s->singles, "one change", err)) {
+    s->scores = calloc(s->singles + 1, sizeof *s->scores);
+    if (s->scores == NULL) {
+        return cvm_fail_nomem(err, "search", s->singles * sizeof *s->scores);
+    }
+    if (!run_stage(s, s->singles, "one change", err) || !put_together(s, err)) {
         return false;
     }
     out->pairs = s->num_found == 0 && !atomic_load(&s->out_of_time);
     if (out->pairs && !run_stage(s, s->total, "two changes", err)) {
         return false;
     }
-    conclude(s, declared_score, out);
+    conclude(s, out);
     return true;
 }
 
@@ -514,21 +508,18 @@ bool cvm_explain(const struct cvm_explain_input *input, struct cvm_explained *ou
     double cpu_started = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     s->input = input;
     s->table = cvm_explain_fact_table(&s->num_facts);
-    s->facts = (struct cvm_explain_facts){ input, s->images, 1 };
-    for (size_t i = 0; i < CVM_EXPLAIN_MAX_IMAGES; i++) {
-        s->images[i].bundle = (struct cvm_bundle)CVM_BUNDLE_NONE;
-    }
+    cvm_explain_images_init(&s->images, input);
+    s->facts = (struct cvm_explain_facts){ input, &s->images };
     pthread_mutex_init(&s->lock, NULL);
-    pthread_mutex_init(&s->image_lock, NULL);
     pthread_cond_init(&s->idle, NULL);
     set_deadline(s);
     *out = (struct cvm_explained){ .num_seen = input->num_seen };
     bool ok = search(s, out, err);
     out->seconds = seconds_of(CLOCK_MONOTONIC) - started;
     out->cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_started;
-    free_images(s);
+    cvm_explain_images_free(&s->images);
+    free(s->scores);
     pthread_cond_destroy(&s->idle);
-    pthread_mutex_destroy(&s->image_lock);
     pthread_mutex_destroy(&s->lock);
     free(s);
     return ok;

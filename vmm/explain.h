@@ -2,8 +2,9 @@
  * Which description of a machine would give what was seen.
  *
  * The search goes through machines near the declared one: each fact of a table changed by itself
- * first, then two facts at a time, until a machine gives every value that was seen, or time runs
- * out. A machine that gives more of the values than the declared one is kept as the nearest.
+ * first; then those changes together that alone gave more of what was seen; then any two facts at
+ * a time; until a machine gives every value that was seen, or time runs out. A machine that gives
+ * more than the declared one is kept as the nearest.
  *
  * Source: docs/verify.md, "When it does not match".
  */
@@ -13,10 +14,13 @@
 #include "measure/prepared.h"
 #include "vmm/declared.h"
 
+#include <pthread.h>
+
 enum {
     CVM_EXPLAIN_MAX_SEEN = 80,
     CVM_EXPLAIN_MAX_IMAGES = 64,
     CVM_EXPLAIN_MAX_FOUND = 8,
+    CVM_EXPLAIN_MAX_CHANGES = 6,
     CVM_EXPLAIN_MIN_DIGITS = 12, /* of a shortened digest: enough to be no coincidence */
 };
 
@@ -67,7 +71,7 @@ struct cvm_explain_change {
 };
 
 struct cvm_explanation {
-    struct cvm_explain_change changes[2];
+    struct cvm_explain_change changes[CVM_EXPLAIN_MAX_CHANGES];
     unsigned num_changes;
     unsigned matched; /* how many of the values that were seen it gives */
 };
@@ -100,15 +104,39 @@ struct cvm_explained {
 CVM_MUST_CHECK bool cvm_explain(const struct cvm_explain_input *input, struct cvm_explained *out,
                                 struct cvm_error *err);
 
-/* --- the table of facts: vmm/explain_facts.c --- */
+/* --- images: vmm/explain_images.c --- */
 
 /* An image that may be the one that was measured. */
 struct cvm_explain_image {
     struct cvm_bundle bundle; /* owned; not of image 0, which is the declared one */
     struct cvm_bundle_contents contents;
-    struct cvm_prepared *prepared; /* NULL until first needed */
+    struct cvm_prepared *prepared; /* NULL until first needed, and where it cannot be measured */
     bool tried;                    /* whether preparing was tried */
 };
+
+struct cvm_explain_images {
+    const struct cvm_explain_input *input;
+    struct cvm_explain_image items[CVM_EXPLAIN_MAX_IMAGES];
+    uint32_t count;       /* 0 is the declared one */
+    pthread_mutex_t lock; /* of prepared and tried */
+};
+
+void cvm_explain_images_init(struct cvm_explain_images *images,
+                             const struct cvm_explain_input *input);
+
+/* Opens the other bundles of the image directory. */
+void cvm_explain_images_find(struct cvm_explain_images *images);
+
+/*
+ * The prepared image; the first who asks for one prepares it.
+ *
+ * @return NULL where it cannot be measured; err says why to the first who asked.
+ */
+const struct cvm_prepared *cvm_explain_images_get(struct cvm_explain_images *images, uint32_t index,
+                                                  struct cvm_error *err);
+void cvm_explain_images_free(struct cvm_explain_images *images);
+
+/* --- the table of facts: vmm/explain_facts.c --- */
 
 /* A machine on trial: the declaration with some facts changed. */
 struct cvm_candidate {
@@ -121,8 +149,7 @@ struct cvm_candidate {
 /* What values of facts are counted and named by. */
 struct cvm_explain_facts {
     const struct cvm_explain_input *input;
-    const struct cvm_explain_image *images;
-    uint32_t num_images; /* 0 is the declared one */
+    const struct cvm_explain_images *images;
 };
 
 struct cvm_explain_fact {

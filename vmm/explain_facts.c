@@ -180,9 +180,8 @@ static void show_trigger(const struct cvm_explain_facts *s, uint64_t value, char
 
 /* One version of each family that writes other tables or has other defaults. */
 static const struct cvm_qemu_version versions[] = {
-    { 8, 0, 0 },  { 8, 1, 0 },  { 8, 2, 2 },  { 9, 0, 0 },  { 9, 1, 0 },
-    { 9, 2, 0 },  { 10, 0, 0 }, { 10, 1, 0 }, { 10, 2, 0 }, { 11, 0, 0 },
-    { 11, 1, 0 },
+    { 8, 0, 0 },  { 8, 1, 0 },  { 8, 2, 2 },  { 9, 0, 0 },  { 9, 1, 0 },  { 9, 2, 0 },
+    { 10, 0, 0 }, { 10, 1, 0 }, { 10, 2, 0 }, { 11, 0, 0 }, { 11, 1, 0 },
 };
 
 static uint64_t pack(struct cvm_qemu_version v)
@@ -320,10 +319,10 @@ static void show_rootfs_device(const struct cvm_explain_facts *s, uint64_t value
 
 /* Where builds of OVMF put them, at various widths of guest physical addresses. */
 static const uint64_t pciexbars[] = { 0xe0000000, 0xb0000000 };
-static const uint64_t windows[] = { 0x800000000,    0xc000000000,   0xe000000000,
-                                    0x70000000000,  0x380000000000, 0x700000000000 };
-static const uint64_t holes[] = { 0, 64 * GIB, 128 * GIB, 256 * GIB, 512 * GIB, 1024 * GIB,
-                                  2048 * GIB };
+static const uint64_t windows[] = { 0x800000000,   0xc000000000,   0xe000000000,
+                                    0x70000000000, 0x380000000000, 0x700000000000 };
+static const uint64_t holes[] = { 0,         64 * GIB,   128 * GIB, 256 * GIB,
+                                  512 * GIB, 1024 * GIB, 2048 * GIB };
 
 /* One row's functions for a number out of a list. */
 #define LISTED(field, list)                                                                        \
@@ -387,7 +386,7 @@ RANGED(memory_size, memory)
 
 static uint32_t count_images(const struct cvm_explain_facts *s)
 {
-    return s->num_images;
+    return s->images->count;
 }
 
 static uint64_t declared_image(const struct cvm_explain_facts *s)
@@ -400,20 +399,20 @@ static void apply_image(const struct cvm_explain_facts *s, uint64_t value, struc
 {
     if (value != 0) { /* the other bundle says for itself how it is measured */
         c->image = (uint32_t)value;
-        c->evidence.bundle = &s->images[value].bundle;
+        c->evidence.bundle = &s->images->items[value].bundle;
         c->evidence.compact = NULL;
         c->config.ovmf_variant = NULL;
-        c->config.image = s->images[value].bundle.name;
+        c->config.image = s->images->items[value].bundle.name;
     }
 }
 
 static void show_image(const struct cvm_explain_facts *s, uint64_t value, char *out, size_t size)
 {
     const struct cvm_declared *d = s->input->declared;
-    const char *name = value != 0         ? s->images[value].bundle.name
-                       : d->has_bundle     ? d->bundle.name
+    const char *name = value != 0                ? s->images->items[value].bundle.name
+                       : d->has_bundle           ? d->bundle.name
                        : d->config.image != NULL ? d->config.image
-                                           : "the declared one";
+                                                 : "the declared one";
     snprintf(out, size, "%.90s", name);
 }
 
@@ -527,7 +526,8 @@ struct cvm_explain_range cvm_explain_default_cpus(const struct cvm_machine *mach
 {
     uint64_t most = 2 * (uint64_t)machine->cpu_count;
     most = most < 32 ? 32 : most > 256 ? 256 : most;
-    return (struct cvm_explain_range){ 1, most > machine->cpu_count ? most : machine->cpu_count, 1 };
+    return (struct cvm_explain_range){ 1, most > machine->cpu_count ? most : machine->cpu_count,
+                                       1 };
 }
 
 struct cvm_explain_range cvm_explain_default_memory(const struct cvm_machine *machine)

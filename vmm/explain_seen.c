@@ -68,9 +68,30 @@ bool cvm_seen_parse(const char *text, char name[32], struct cvm_seen *out, struc
 bool cvm_seen_check(const struct cvm_seen *seen, struct cvm_error *err)
 {
     static const char *const known[] = {
-        "mrtd", "rtmr0", "rtmr1", "rtmr2", "td_hob", "cfv", "secureboot", "pk", "kek", "db", "dbx",
-        "separator", "acpi_loader", "acpi_rsdp", "acpi_tables", "smbios", "boot_order", "boot0000",
-        "boot0001", "kernel", "cmdline", "initrd", "fwcfg_bootmenu", "fwcfg_bootorder",
+        "mrtd",
+        "rtmr0",
+        "rtmr1",
+        "rtmr2",
+        "td_hob",
+        "cfv",
+        "secureboot",
+        "pk",
+        "kek",
+        "db",
+        "dbx",
+        "separator",
+        "acpi_loader",
+        "acpi_rsdp",
+        "acpi_tables",
+        "smbios",
+        "boot_order",
+        "boot0000",
+        "boot0001",
+        "kernel",
+        "cmdline",
+        "initrd",
+        "fwcfg_bootmenu",
+        "fwcfg_bootorder",
         "fwcfg_extra_pci_roots",
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

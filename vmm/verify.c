@@ -130,8 +130,8 @@ static bool replay_register(struct cvm_verdict *v, unsigned rtmr, struct cvm_err
                          : "the log's events do not give the quote's %s: they prove nothing",
                     r->name);
     r->has_comparison = r->has_expected && v->expected->has_events;
-    return !r->has_comparison || cvm_compare_events(&v->expected->expectation->events, log, rtmr,
-                                                    &r->comparison, err);
+    return !r->has_comparison ||
+           cvm_compare_events(&v->expected->expectation->events, log, rtmr, &r->comparison, err);
 }
 
 static void check_register(struct cvm_verdict *v, const struct cvm_register_verdict *r)
@@ -184,8 +184,8 @@ static bool is_readable(const struct cvm_event_log *log, char *why, size_t size)
         const struct cvm_logged_event *e = &log->events[i];
         bool plain = e->type == CVM_RUNTIME_EVENT_TYPE && e->worth == CVM_EVENT_DATA_PROVEN;
         if (e->extended && e->rtmr == 3 && (!plain || strchr(e->name, ':') != NULL)) {
-            snprintf(why, size, "event %u of the log: its digest is not that of its name and payload",
-                     i);
+            snprintf(why, size,
+                     "event %u of the log: its digest is not that of its name and payload", i);
             return false;
         }
     }
@@ -215,7 +215,8 @@ static void check_runtime(struct cvm_verdict *v, const char *name, struct cvm_by
                         count);
         return;
     }
-    bool equal = found->data.size == want.size && memcmp(found->data.data, want.data, want.size) == 0;
+    bool equal =
+        found->data.size == want.size && memcmp(found->data.data, want.data, want.size) == 0;
     bool replays = same(&v->registers[4].replayed, &v->registers[4].seen);
     cvm_verdict_add(v, name, equal && replays, true, anchor,
                     !replays ? "the log is not the quote's"

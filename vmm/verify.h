@@ -46,12 +46,12 @@ enum { CVM_MAX_CHECKS = 24, CVM_NUM_REGISTERS = 5 };
 
 /* MRTD and RTMR0 to RTMR3, in this order. */
 struct cvm_register_verdict {
-    const char *name;            /* "mrtd", "rtmr0", ... */
-    struct cvm_sha384 seen;      /* in the quote */
-    bool has_expected;           /* not for RTMR3 */
+    const char *name;       /* "mrtd", "rtmr0", ... */
+    struct cvm_sha384 seen; /* in the quote */
+    bool has_expected;      /* not for RTMR3 */
     struct cvm_sha384 expected;
-    bool has_replayed;           /* there is a log, and the register has events */
-    struct cvm_sha384 replayed;  /* what the log's events come to */
+    bool has_replayed;          /* there is a log, and the register has events */
+    struct cvm_sha384 replayed; /* what the log's events come to */
     bool has_comparison;
     struct cvm_comparison comparison;
 };
@@ -60,8 +60,8 @@ struct cvm_verdict {
     struct cvm_check checks[CVM_MAX_CHECKS];
     unsigned num_checks;
     struct cvm_register_verdict registers[CVM_NUM_REGISTERS];
-    struct cvm_quote_check quote; /* quote.rooted: whether the quote is verified */
-    bool passed;                  /* everything that was asked for */
+    struct cvm_quote_check quote;        /* quote.rooted: whether the quote is verified */
+    bool passed;                         /* everything that was asked for */
     const struct cvm_evidence *evidence; /* borrowed */
     const struct cvm_expected *expected; /* borrowed */
     int64_t at;                          /* when certificates had to be valid */
@@ -78,8 +78,7 @@ struct cvm_verdict {
  * @return false with CVM_ERR_NOMEM, CVM_ERR_SYSTEM, or CVM_ERR_MALFORMED for a bad root.
  */
 CVM_MUST_CHECK bool cvm_verify(const struct cvm_evidence *evidence,
-                               const struct cvm_expected *expected,
-                               const struct cvm_wanted *wanted,
+                               const struct cvm_expected *expected, const struct cvm_wanted *wanted,
                                const struct cvm_quote_anchor *anchor, struct cvm_verdict *out,
                                struct cvm_error *err);
 void cvm_verdict_free(struct cvm_verdict *v);

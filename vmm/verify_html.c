@@ -158,7 +158,8 @@ static void put_log(const struct cvm_verdict *v, unsigned rtmr, struct chains *c
         if (e->rtmr != rtmr || !e->extended) {
             continue;
         }
-        cvm_put_format(out, "<tr><td class=\"number\">%u</td><td class=\"state\"></td><td></td><td>",
+        cvm_put_format(out,
+                       "<tr><td class=\"number\">%u</td><td class=\"state\"></td><td></td><td>",
                        number++);
         put_logged(e, out);
         put_chain_value(out, chains, &chains->seen, &e->digest);
@@ -219,12 +220,11 @@ static void put_verdict(const struct cvm_verdict *v, struct cvm_buf *out)
 void cvm_verdict_html(const struct cvm_verdict *v, const struct cvm_warnings *warnings,
                       struct cvm_buf *out)
 {
-    cvm_put_text(out,
-                 "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                 "style-src 'unsafe-inline'\">\n"
-                 "<meta name=\"viewport\" content=\"width=device-width\">\n"
-                 "<title>Verification of a confidential VM</title>\n<style>\n");
+    cvm_put_text(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+                      "style-src 'unsafe-inline'\">\n"
+                      "<meta name=\"viewport\" content=\"width=device-width\">\n"
+                      "<title>Verification of a confidential VM</title>\n<style>\n");
     cvm_put_text(out, style);
     cvm_put_text(out, "</style>\n</head>\n<body>\n<h1>Verification of a confidential VM</h1>\n");
     put_verdict(v, out);

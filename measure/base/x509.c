@@ -186,9 +186,12 @@ static bool fingerprint(const X509 *cert, struct cvm_sha256 *out, struct cvm_err
 static bool verify(const struct cvm_certs *certs, X509 *root, int64_t at,
                    struct cvm_certs_info *out, struct cvm_error *err)
 {
-    CVM_CLEANUP(free_store) X509_STORE *store = X509_STORE_new();
-    CVM_CLEANUP(free_context) X509_STORE_CTX *context = X509_STORE_CTX_new();
-    CVM_CLEANUP(free_stack) STACK_OF(X509) *others = sk_X509_new_null();
+    CVM_CLEANUP(free_store)
+    X509_STORE *store = X509_STORE_new();
+    CVM_CLEANUP(free_context)
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    CVM_CLEANUP(free_stack)
+    STACK_OF(X509) *others = sk_X509_new_null();
     bool ok = store != NULL && context != NULL && others != NULL;
     for (int i = 1; ok && i < certs->count; i++) {
         ok = sk_X509_push(others, certs->items[i]) > 0;

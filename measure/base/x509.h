@@ -51,8 +51,7 @@ struct cvm_certs_info {
  *         CVM_ERR_MALFORMED where root is not one certificate, CVM_ERR_NOMEM, CVM_ERR_SYSTEM.
  */
 CVM_MUST_CHECK bool cvm_certs_verify(const struct cvm_certs *certs, struct cvm_bytes root,
-                                     int64_t at, struct cvm_certs_info *out,
-                                     struct cvm_error *err);
+                                     int64_t at, struct cvm_certs_info *out, struct cvm_error *err);
 
 void cvm_certs_free(struct cvm_certs *certs);
 void cvm_certs_free_at(struct cvm_certs **slot);

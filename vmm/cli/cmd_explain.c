@@ -70,8 +70,7 @@ static bool take_registers(struct work *w, struct cvm_error *err)
         if (!w->evidence.has_quote && !w->evidence.has_log) {
             break;
         }
-        if (!w->evidence.has_quote &&
-            !cvm_event_log_replay(&w->evidence.log, i, &value, err)) {
+        if (!w->evidence.has_quote && !cvm_event_log_replay(&w->evidence.log, i, &value, err)) {
             return false;
         }
         add_register(w, names[i], &value);
@@ -125,11 +124,12 @@ static bool read_range(const char *option, const char *text, uint64_t max_count,
     size_t second_length = strcspn(second, ":");
     const char *step = second[second_length] == ':' ? second + second_length + 1 : NULL;
     if (!parse_part(text, first, &r.from) || !parse_part(second, second_length, &r.to) ||
-        (step != NULL && !parse_part(step, strlen(step), &r.step)) || r.step == 0 ||
-        r.from == 0 || r.from > r.to || (r.to - r.from) / r.step >= max_count) {
-        return cvm_fail(err, CVM_ERR_USAGE,
-                        "%s '%.40s' is no range such as 1-64 or 2G-16G:512M, of at most %llu values",
-                        option, text, (unsigned long long)max_count);
+        (step != NULL && !parse_part(step, strlen(step), &r.step)) || r.step == 0 || r.from == 0 ||
+        r.from > r.to || (r.to - r.from) / r.step >= max_count) {
+        return cvm_fail(
+            err, CVM_ERR_USAGE,
+            "%s '%.40s' is no range such as 1-64 or 2G-16G:512M, of at most %llu values", option,
+            text, (unsigned long long)max_count);
     }
     *out = r;
     return true;
@@ -254,7 +254,8 @@ static void put_explanation(const struct cvm_explanation *e, struct cvm_json_bui
     cvm_json_end(b);
 }
 
-static void put_range(const struct cvm_explain_range *r, const char *key, struct cvm_json_builder *b)
+static void put_range(const struct cvm_explain_range *r, const char *key,
+                      struct cvm_json_builder *b)
 {
     cvm_json_begin_object(b, key);
     cvm_json_put_u64(b, "from", r->from);
@@ -339,8 +340,9 @@ static bool load(const struct cli *cli, struct work *w, struct cvm_error *err)
         return false;
     }
     if (w->evidence.vm_config == NULL) {
-        return cvm_fail(err, CVM_ERR_USAGE,
-                        "no vm_config: nothing says what was declared (--vm-config, or --evidence)");
+        return cvm_fail(
+            err, CVM_ERR_USAGE,
+            "no vm_config: nothing says what was declared (--vm-config, or --evidence)");
     }
     said.vm_config = w->evidence.vm_config;
     return take_registers(w, err) && take_operands(cli, w, err) &&

@@ -116,7 +116,8 @@ static bool expect(struct work *w, struct cvm_error *err)
     }
     cvm_report_warn(&w->expectation, &d->machine, &d->warnings);
     if (!d->has_bundle) {
-        snprintf(w->anchor, sizeof w->anchor, "os_image_hash %.64s as given", w->args->os_image_hash);
+        snprintf(w->anchor, sizeof w->anchor, "os_image_hash %.64s as given",
+                 w->args->os_image_hash);
     } else if (d->bundle_hash[0] != '\0') {
         snprintf(w->anchor, sizeof w->anchor, "bundle '%.100s', os_image_hash %s", d->bundle.name,
                  d->bundle_hash);
@@ -141,11 +142,10 @@ static bool read_hex(const char *option, const char *text, size_t min, size_t ma
     if (!cvm_buf_finish(storage, option, err)) {
         return false;
     }
-    if (size < min || size > max ||
-        !cvm_hex_decode(text, strlen(text), storage->data, size, err)) {
+    if (size < min || size > max || !cvm_hex_decode(text, strlen(text), storage->data, size, err)) {
         *err = (struct cvm_error){ 0 };
-        return cvm_fail(err, CVM_ERR_USAGE, "%s: not %zu to %zu bytes in hexadecimal digits", option,
-                        min, max);
+        return cvm_fail(err, CVM_ERR_USAGE, "%s: not %zu to %zu bytes in hexadecimal digits",
+                        option, min, max);
     }
     *out = (struct cvm_bytes){ storage->data, size };
     return true;
@@ -160,8 +160,9 @@ static bool read_app_compose(struct work *w, struct cvm_error *err)
         return true;
     }
     if (w->args->compose_hash != NULL) {
-        return cvm_fail(err, CVM_ERR_USAGE, "--app-compose and --compose-hash say the same thing: "
-                                            "give one of them");
+        return cvm_fail(err, CVM_ERR_USAGE,
+                        "--app-compose and --compose-hash say the same thing: "
+                        "give one of them");
     }
     if (!cvm_file_load(w->args->app_compose, MAX_COMPOSE, &text, err) ||
         !cvm_sha256(text.data, text.len, &digest, err)) {
@@ -289,8 +290,8 @@ static bool run_verify(const struct cli *cli, const void *data, struct cvm_error
     CVM_CLEANUP(free_work)
     struct work w = { .args = data, .declared = CVM_DECLARED_NONE };
     struct cvm_quote_anchor anchor = { .at = (int64_t)time(NULL) };
-    if (!load(cli, &w, err) || (w.args->at != NULL && !cvm_time_parse(w.args->at, &anchor.at, err)) ||
-        !expect(&w, err)) {
+    if (!load(cli, &w, err) ||
+        (w.args->at != NULL && !cvm_time_parse(w.args->at, &anchor.at, err)) || !expect(&w, err)) {
         return false;
     }
     anchor.root = (struct cvm_bytes){ w.root.data, w.root.len };

@@ -90,9 +90,9 @@ struct cvm_logged_event {
     bool extended; /**< false for what only informs: EV_NO_ACTION, and events of MRTD */
     uint32_t type; /**< of the TCG, or CVM_RUNTIME_EVENT_TYPE */
     struct cvm_sha384 digest;
-    bool digest_computed;    /**< the log left it out; it was worked out from name and payload */
-    const char *name;        /**< of a run-time event, or what the log calls it; never NULL */
-    struct cvm_bytes data;   /**< payload, or the event's data */
+    bool digest_computed;  /**< the log left it out; it was worked out from name and payload */
+    const char *name;      /**< of a run-time event, or what the log calls it; never NULL */
+    struct cvm_bytes data; /**< payload, or the event's data */
     enum cvm_event_data worth;
 };
 
@@ -111,8 +111,8 @@ struct cvm_event_log {
  *         another type without a digest; CVM_ERR_NOMEM, CVM_ERR_SYSTEM.
  */
 CVM_API CVM_MUST_CHECK bool cvm_event_log_add(struct cvm_event_log *log,
-                                              const struct cvm_logged_event *event,
-                                              bool has_digest, struct cvm_error *err);
+                                              const struct cvm_logged_event *event, bool has_digest,
+                                              struct cvm_error *err);
 
 /**
  * Parses a binary log with SHA-384 digests, as the CCEL table of a guest points to it: a Spec ID

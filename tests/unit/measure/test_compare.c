@@ -12,22 +12,20 @@ struct sample {
 };
 
 static const struct sample older[] = {
+    { "td_hob", 0x8000000b, 1 },    { "cfv", 0x8000000a, 2 },  { "secureboot", 0x80000001, 3 },
+    { "pk", 0x80000001, 4 },        { "kek", 0x80000001, 5 },  { "db", 0x80000001, 6 },
+    { "dbx", 0x80000001, 7 },       { "separator", 4, 8 },     { "acpi_loader", 10, 9 },
+    { "acpi_rsdp", 10, 10 },        { "acpi_tables", 10, 11 }, { "boot_order", 0x80000002, 12 },
+    { "boot0000", 0x80000002, 13 },
+};
+static const struct sample newer[] = {
     { "td_hob", 0x8000000b, 1 },      { "cfv", 0x8000000a, 2 },
+    { "fwcfg_bootmenu", 10, 20 },     { "fwcfg_bootorder", 10, 21 },
     { "secureboot", 0x80000001, 3 },  { "pk", 0x80000001, 4 },
     { "kek", 0x80000001, 5 },         { "db", 0x80000001, 6 },
     { "dbx", 0x80000001, 7 },         { "separator", 4, 8 },
     { "acpi_loader", 10, 9 },         { "acpi_rsdp", 10, 10 },
-    { "acpi_tables", 10, 11 },        { "boot_order", 0x80000002, 12 },
-    { "boot0000", 0x80000002, 13 },
-};
-static const struct sample newer[] = {
-    { "td_hob", 0x8000000b, 1 },     { "cfv", 0x8000000a, 2 },
-    { "fwcfg_bootmenu", 10, 20 },    { "fwcfg_bootorder", 10, 21 },
-    { "secureboot", 0x80000001, 3 }, { "pk", 0x80000001, 4 },
-    { "kek", 0x80000001, 5 },        { "db", 0x80000001, 6 },
-    { "dbx", 0x80000001, 7 },        { "separator", 4, 8 },
-    { "acpi_loader", 10, 9 },        { "acpi_rsdp", 10, 10 },
-    { "acpi_tables", 10, 11 },       { "smbios", 0x80000009, 22 },
+    { "acpi_tables", 10, 11 },        { "smbios", 0x80000009, 22 },
     { "boot_order", 0x80000002, 23 }, { "boot0000", 0x80000002, 24 },
     { "boot0001", 0x80000002, 25 },
 };
@@ -150,7 +148,8 @@ static void variables_by_name(void **state)
     cvm_event_log_free(&log);
 }
 
-/* Files by the name that the log gives them; a label that nothing is expected of decides nothing. */
+/* Files by the name that the log gives them; a label that nothing is expected of decides nothing.
+ */
 static void files_by_label(void **state)
 {
     (void)state;

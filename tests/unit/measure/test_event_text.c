@@ -172,8 +172,7 @@ static void blobs_and_tables(void **state)
     cvm_put_u8(&blob2, 3);
     cvm_put_text(&blob2, "CFV");
     cvm_put_bytes(&blob2, blob.data, blob.len);
-    shows(0x8000000a, &blob2, "EV_EFI_PLATFORM_FIRMWARE_BLOB2",
-          "CFV: 540672 bytes at 0xfffe0000");
+    shows(0x8000000a, &blob2, "EV_EFI_PLATFORM_FIRMWARE_BLOB2", "CFV: 540672 bytes at 0xfffe0000");
     cvm_autobuf struct cvm_buf tables = { 0 };
     cvm_put_le(&tables, 2, 8);
     cvm_put_guid(&tables, "f2fd1544-9794-4a2c-992e-e5bbcf20e394");

@@ -227,7 +227,8 @@ static void times(void **state)
     assert_error(&err, CVM_ERR_MISMATCH, "certificate has expired");
     must(verify(&hw.quote, &hw_root, 1776214258, &check, &err), &err);
     assert_false(verify(&hw.quote, &hw_root, 1776214257, &check, &err));
-    assert_error(&err, CVM_ERR_MISMATCH, "certificate 0 of the chain: certificate is not yet valid");
+    assert_error(&err, CVM_ERR_MISMATCH,
+                 "certificate 0 of the chain: certificate is not yet valid");
 }
 
 static void roots_that_are_none(void **state)
