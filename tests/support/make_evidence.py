@@ -2,6 +2,7 @@
 """Makes quotes that are valid in every signature, under a root of their own, or wrong in one way.
 
     make_evidence.py quote DIR [--version 5] [--report 1.5] [--set NAME=HEX]... [--wrong WHAT]
+                              [--keys DIR]
     make_evidence.py log DIR --events FILE
     make_evidence.py document DIR --vm-config FILE [--events FILE]
 
@@ -59,6 +60,8 @@ def certificate(keys, name, issuer, extensions, days=3650):
     config = keys.directory / f"{name}.ext"
     config.write_text("\n".join(extensions) + "\n")
     path = keys.directory / f"{name}.pem"
+    if path.exists():
+        return path.read_bytes()
     request = openssl("req", "-new", "-key", keys.path(name), "-subj", f"/CN=Test {name}")
     signer = ["-signkey", keys.path(name)] if issuer == name else \
         ["-CA", str(keys.directory / f"{issuer}.pem"), "-CAkey", keys.path(issuer),
@@ -114,7 +117,7 @@ def make_quote(args):
         head += struct.pack("<HI", 3 if args.report == "1.5" else 2, len(body))
     auth_data = bytes(range(32))
     with tempfile.TemporaryDirectory() as directory:
-        keys = Keys(directory)
+        keys = Keys(args.keys or directory)
         chain, root = make_chain(keys, args.wrong)
         enclave = qe_report(keys, auth_data, args.wrong)
         signed = keys.sign("attestation", head + body + (b"x" if args.wrong == "signature" else b""))
@@ -170,6 +173,7 @@ def main():
     parser.add_argument("--report", choices=["1.0", "1.5"], default="1.0")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=HEX")
     parser.add_argument("--wrong", choices=WRONG)
+    parser.add_argument("--keys", help="a directory where keys and certificates are kept")
     parser.add_argument("--pad", type=int, default=0)
     parser.add_argument("--events", type=pathlib.Path)
     parser.add_argument("--vm-config", type=pathlib.Path)
