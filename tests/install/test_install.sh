@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the project into a directory of its own, builds docs/example against it through
-# pkg-config, with the shared and with the static library, and holds its answer against the one of
-# `cvm measure` for the same image and machine.
+# pkg-config, with the shared and with the static library, and holds the answer of one against that
+# of `cvm measure` for the same image and machine; the other has to accept a captured quote.
 #
 # usage: test_install.sh CMAKE CC BUILD_DIR SOURCE_DIR CVM
 set -euo pipefail
@@ -17,15 +17,17 @@ libdir=$(dirname "$(dirname "$pc")")
 export PKG_CONFIG_PATH=${pc%/*}
 
 # Headers that the example does not ask for must not be needed by those it does.
-compile() { # output, extra arguments
+compile() { # example, output, extra arguments
     # shellcheck disable=SC2046
-    "$cc" -std=c17 -Wall -Wextra -Wconversion -Werror "$source/docs/example/expect.c" \
-        $(pkg-config --cflags cvm-measure) "${@:2}" -o "$1"
+    "$cc" -std=c17 -Wall -Wextra -Wconversion -Werror "$source/docs/example/$1.c" \
+        $(pkg-config --cflags cvm-measure) "${@:3}" -o "$2"
 }
 # shellcheck disable=SC2046
-compile "$work/shared" $(pkg-config --libs cvm-measure libcrypto)
+compile expect "$work/shared" $(pkg-config --libs cvm-measure libcrypto)
 # shellcheck disable=SC2046
-compile "$work/static" "$libdir/libcvm-measure.a" $(pkg-config --libs libcrypto libcbor)
+compile expect "$work/static" "$libdir/libcvm-measure.a" $(pkg-config --libs libcrypto libcbor)
+# shellcheck disable=SC2046
+compile check_quote "$work/check_quote" $(pkg-config --libs cvm-measure)
 
 python3 "$source/tests/support/make_bundle.py" "$work/bundle" >/dev/null
 bundle=$work/bundle
@@ -43,3 +45,24 @@ for program in shared static; do
     fi
 done
 echo "the example agrees with cvm measure, with both libraries"
+
+# The captured quote, and its events in the binary form; RTMR3 is the guest's and not in that log.
+vector=$source/tests/vectors/hw/tdx-lite-2cpu-2g.json
+jq -r .quote_hex "$vector" >"$work/quote.hex"
+xxd -r -p "$work/quote.hex" | grep -a -A 99 'BEGIN CERT' | tr -d '\0' |
+    awk '/BEGIN CERT/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }' >"$work/root.pem"
+"$source/tests/support/make_evidence.py" log "$work" --events "$vector"
+LD_LIBRARY_PATH=$libdir "$work/check_quote" "$work/quote.hex" "$work/root.pem" >"$work/answer"
+grep -q 'certificates lead to the root' "$work/answer"
+status=0
+LD_LIBRARY_PATH=$libdir "$work/check_quote" "$work/quote.hex" "$work/root.pem" "$work/ccel.bin" \
+    >"$work/answer" 2>&1 || status=$?
+[ "$status" -eq 1 ]
+[ "$(grep -c "the log gives the quote's value" "$work/answer")" -eq 3 ]
+grep -q 'rtmr3: the log gives another value' "$work/answer"
+sed 's/^\(.\{2000\}\)../\1ff/' "$work/quote.hex" >"$work/other.hex"
+if LD_LIBRARY_PATH=$libdir "$work/check_quote" "$work/other.hex" "$work/root.pem" >/dev/null 2>&1; then
+    echo 'a quote that was changed is accepted'
+    exit 1
+fi
+echo "the other accepts the captured quote, and no other"
