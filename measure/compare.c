@@ -48,7 +48,7 @@ static void normalise(const char *name, size_t length, char out[MAX_LABEL])
     for (size_t i = 0; i < length && n + 1 < MAX_LABEL; i++) {
         char c = name[i];
         if (c != '_' && c != '-') {
-            out[n++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+            out[n++] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
         }
     }
     out[n] = '\0';

@@ -227,19 +227,13 @@ static bool prepare(struct cvm_prepared *p, const struct cvm_machine *usual, str
     return rtmr2_hash_cmdline(p->image.cmdline, &p->parts.cmdline, err);
 }
 
-static bool new_prepared(struct cvm_prepared **out, struct cvm_error *err)
-{
-    *out = calloc(1, sizeof **out);
-    return *out != NULL ? true : cvm_fail_nomem(err, "prepared image", sizeof **out);
-}
-
 bool cvm_prepare_image(const struct cvm_image *image, uint64_t memory_size,
                        struct cvm_prepared **out, struct cvm_error *err)
 {
     const struct cvm_machine usual = { .memory_size = memory_size };
-    cvm_autofree struct cvm_prepared *p = NULL;
-    if (!new_prepared(&p, err)) {
-        return false;
+    cvm_autofree struct cvm_prepared *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return cvm_fail_nomem(err, "prepared image", sizeof *p);
     }
     p->image = *image;
     p->below_4g = cvm_machine_ram_below_4g(&usual);
@@ -256,11 +250,13 @@ bool cvm_prepare_image(const struct cvm_image *image, uint64_t memory_size,
 bool cvm_prepare_compact(const struct cvm_compact *compact, struct cvm_prepared **out,
                          struct cvm_error *err)
 {
-    if (!new_prepared(out, err)) {
-        return false;
+    struct cvm_prepared *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return cvm_fail_nomem(err, "prepared image", sizeof *p);
     }
-    (*out)->is_compact = true;
-    (*out)->compact = *compact;
+    p->is_compact = true;
+    p->compact = *compact;
+    *out = p;
     return true;
 }
 

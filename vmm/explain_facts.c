@@ -88,43 +88,29 @@ static void show_layout(const struct cvm_explain_facts *s, uint64_t value, char 
              layout == NULL || layout->name == NULL ? "of the firmware file" : layout->name);
 }
 
-static uint64_t declared_kernel_header(const struct cvm_explain_facts *s)
-{
-    return machine_of(s)->kernel_header;
-}
+/* One row's functions for a value of the machine that has words; `option` says it in words. */
+#define WORDED(field, type, option, word_of)                                                       \
+    static uint64_t declared_##field(const struct cvm_explain_facts *s)                            \
+    {                                                                                              \
+        return machine_of(s)->field;                                                               \
+    }                                                                                              \
+    static void apply_##field(const struct cvm_explain_facts *s, uint64_t value,                   \
+                              struct cvm_candidate *c)                                             \
+    {                                                                                              \
+        (void)s;                                                                                   \
+        c->option = word_of((type)(value));                                                        \
+    }                                                                                              \
+    static void show_##field(const struct cvm_explain_facts *s, uint64_t value, char *out,         \
+                             size_t size)                                                          \
+    {                                                                                              \
+        (void)s;                                                                                   \
+        snprintf(out, size, "%s", word_of((type)(value)));                                         \
+    }
 
-static void apply_kernel_header(const struct cvm_explain_facts *s, uint64_t value,
-                                struct cvm_candidate *c)
-{
-    (void)s;
-    c->evidence.kernel_header_option = cvm_kernel_header_word((enum cvm_kernel_header)value);
-}
-
-static void show_kernel_header(const struct cvm_explain_facts *s, uint64_t value, char *out,
-                               size_t size)
-{
-    (void)s;
-    snprintf(out, size, "%s", cvm_kernel_header_word((enum cvm_kernel_header)value));
-}
-
-static uint64_t declared_page_add_order(const struct cvm_explain_facts *s)
-{
-    return machine_of(s)->page_add_order;
-}
-
-static void apply_page_add_order(const struct cvm_explain_facts *s, uint64_t value,
-                                 struct cvm_candidate *c)
-{
-    (void)s;
-    c->evidence.page_add_order_option = cvm_page_add_order_word((enum cvm_page_add_order)value);
-}
-
-static void show_page_add_order(const struct cvm_explain_facts *s, uint64_t value, char *out,
-                                size_t size)
-{
-    (void)s;
-    snprintf(out, size, "%s", cvm_page_add_order_word((enum cvm_page_add_order)value));
-}
+WORDED(kernel_header, enum cvm_kernel_header, evidence.kernel_header_option, cvm_kernel_header_word)
+WORDED(page_add_order, enum cvm_page_add_order, evidence.page_add_order_option,
+       cvm_page_add_order_word)
+WORDED(interrupt_trigger, enum cvm_interrupt_trigger, config.interrupt_trigger, cvm_trigger_word)
 
 /* --- switches --- */
 
@@ -156,24 +142,6 @@ static void apply_hugepages(const struct cvm_explain_facts *s, uint64_t value,
 {
     (void)s;
     c->config.hugepages = (struct cvm_opt_bool){ true, value != 0 };
-}
-
-static uint64_t declared_trigger(const struct cvm_explain_facts *s)
-{
-    return machine_of(s)->interrupt_trigger;
-}
-
-static void apply_trigger(const struct cvm_explain_facts *s, uint64_t value,
-                          struct cvm_candidate *c)
-{
-    (void)s;
-    c->config.interrupt_trigger = cvm_trigger_word((enum cvm_interrupt_trigger)value);
-}
-
-static void show_trigger(const struct cvm_explain_facts *s, uint64_t value, char *out, size_t size)
-{
-    (void)s;
-    snprintf(out, size, "%s", cvm_trigger_word((enum cvm_interrupt_trigger)value));
 }
 
 /* --- QEMU --- */
@@ -222,6 +190,15 @@ static void apply_version(const struct cvm_explain_facts *s, uint64_t value,
 
 /* --- devices --- */
 
+/* How a number is declared. */
+#define APPLY_NUMBER(field)                                                                        \
+    static void apply_##field(const struct cvm_explain_facts *s, uint64_t value,                   \
+                              struct cvm_candidate *c)                                             \
+    {                                                                                              \
+        (void)s;                                                                                   \
+        c->config.field = (struct cvm_opt_u64){ true, value };                                     \
+    }
+
 static uint32_t count_devices(const struct cvm_explain_facts *s)
 {
     (void)s;
@@ -234,12 +211,7 @@ static uint32_t count_devices(const struct cvm_explain_facts *s)
     {                                                                                              \
         return cvm_machine_count(machine_of(s), role);                                             \
     }                                                                                              \
-    static void apply_##field(const struct cvm_explain_facts *s, uint64_t value,                   \
-                              struct cvm_candidate *c)                                             \
-    {                                                                                              \
-        (void)s;                                                                                   \
-        c->config.field = (struct cvm_opt_u64){ true, value };                                     \
-    }
+    APPLY_NUMBER(field)
 
 DEVICES(num_nics, CVM_DEVICE_NIC)
 DEVICES(num_verity_volumes, CVM_DEVICE_VOLUME)
@@ -250,12 +222,7 @@ static uint64_t declared_num_gpus(const struct cvm_explain_facts *s)
     return cvm_machine_num_gpus(machine_of(s));
 }
 
-static void apply_num_gpus(const struct cvm_explain_facts *s, uint64_t value,
-                           struct cvm_candidate *c)
-{
-    (void)s;
-    c->config.num_gpus = (struct cvm_opt_u64){ true, value };
-}
+APPLY_NUMBER(num_gpus)
 
 static const char *const share_modes[] = { "9p", "vvfat", "vhd" };
 static const char *const rootfs_devices[] = { "virtio-blk", "cdrom", "none" };
@@ -277,45 +244,37 @@ static uint64_t find_word(const char *const *words, const char *word)
     return 0;
 }
 
-static uint64_t declared_share_mode(const struct cvm_explain_facts *s)
-{
-    return find_word(share_modes, s->input->declared->config.host_share_mode);
-}
+/* One row's functions for a word of vm_config. */
+#define WORD(field, list)                                                                          \
+    static uint64_t declared_##field(const struct cvm_explain_facts *s)                            \
+    {                                                                                              \
+        return find_word(list, s->input->declared->config.field);                                  \
+    }                                                                                              \
+    static void apply_##field(const struct cvm_explain_facts *s, uint64_t value,                   \
+                              struct cvm_candidate *c)                                             \
+    {                                                                                              \
+        (void)s;                                                                                   \
+        c->config.field = (list)[value];                                                           \
+    }                                                                                              \
+    static void show_##field(const struct cvm_explain_facts *s, uint64_t value, char *out,         \
+                             size_t size)                                                          \
+    {                                                                                              \
+        (void)s;                                                                                   \
+        snprintf(out, size, "%s", (list)[value]);                                                  \
+    }
 
-static void apply_share_mode(const struct cvm_explain_facts *s, uint64_t value,
-                             struct cvm_candidate *c)
-{
-    (void)s;
-    c->config.host_share_mode = share_modes[value];
-}
-
-static void show_share_mode(const struct cvm_explain_facts *s, uint64_t value, char *out,
-                            size_t size)
-{
-    (void)s;
-    snprintf(out, size, "%s", share_modes[value]);
-}
-
-static uint64_t declared_rootfs_device(const struct cvm_explain_facts *s)
-{
-    return find_word(rootfs_devices, s->input->declared->config.rootfs_device);
-}
-
-static void apply_rootfs_device(const struct cvm_explain_facts *s, uint64_t value,
-                                struct cvm_candidate *c)
-{
-    (void)s;
-    c->config.rootfs_device = rootfs_devices[value];
-}
-
-static void show_rootfs_device(const struct cvm_explain_facts *s, uint64_t value, char *out,
-                               size_t size)
-{
-    (void)s;
-    snprintf(out, size, "%s", rootfs_devices[value]);
-}
+WORD(host_share_mode, share_modes)
+WORD(rootfs_device, rootfs_devices)
 
 /* --- addresses and sizes --- */
+
+/* One row's functions for a number of the machine that vm_config has under the same name. */
+#define NUMBER(field)                                                                              \
+    static uint64_t declared_##field(const struct cvm_explain_facts *s)                            \
+    {                                                                                              \
+        return machine_of(s)->field;                                                               \
+    }                                                                                              \
+    APPLY_NUMBER(field)
 
 /* Where builds of OVMF put them, at various widths of guest physical addresses. */
 static const uint64_t pciexbars[] = { 0xe0000000, 0xb0000000 };
@@ -336,16 +295,7 @@ static const uint64_t holes[] = { 0,         64 * GIB,   128 * GIB, 256 * GIB,
         (void)s;                                                                                   \
         return (list)[i];                                                                          \
     }                                                                                              \
-    static uint64_t declared_##field(const struct cvm_explain_facts *s)                            \
-    {                                                                                              \
-        return machine_of(s)->field;                                                               \
-    }                                                                                              \
-    static void apply_##field(const struct cvm_explain_facts *s, uint64_t value,                   \
-                              struct cvm_candidate *c)                                             \
-    {                                                                                              \
-        (void)s;                                                                                   \
-        c->config.field = (struct cvm_opt_u64){ true, value };                                     \
-    }
+    NUMBER(field)
 
 LISTED(pciexbar_base, pciexbars)
 LISTED(pci_window64_base, windows)
@@ -368,16 +318,7 @@ static uint32_t count_range(const struct cvm_explain_range *r)
     {                                                                                              \
         return s->input->range.from + i * s->input->range.step;                                    \
     }                                                                                              \
-    static uint64_t declared_##field(const struct cvm_explain_facts *s)                            \
-    {                                                                                              \
-        return machine_of(s)->field;                                                               \
-    }                                                                                              \
-    static void apply_##field(const struct cvm_explain_facts *s, uint64_t value,                   \
-                              struct cvm_candidate *c)                                             \
-    {                                                                                              \
-        (void)s;                                                                                   \
-        c->config.field = (struct cvm_opt_u64){ true, value };                                     \
-    }
+    NUMBER(field)
 
 RANGED(cpu_count, cpus)
 RANGED(memory_size, memory)
@@ -426,7 +367,7 @@ static const struct cvm_explain_fact facts[] = {
     { "kernel_header", "the kernel with its header %s", "set kernel_header, or correct qemu_version",
       count_two, value_index, declared_kernel_header, apply_kernel_header, show_kernel_header },
     { "interrupt_trigger", "interrupts that are %s triggered", "set interrupt_trigger: this QEMU is another tree than its version says",
-      count_two, value_index, declared_trigger, apply_trigger, show_trigger },
+      count_two, value_index, declared_interrupt_trigger, apply_interrupt_trigger, show_interrupt_trigger },
     { "pic", "a machine with the PIC %s", "set pic, or start the guest with the other setting",
       count_two, value_index, declared_pic, apply_pic, show_on_off },
     { "smm", "a machine with SMM %s", "set smm, or start the guest with the other setting",
@@ -448,7 +389,7 @@ static const struct cvm_explain_fact facts[] = {
     { "rootfs_device", "a root file system on %s", "set rootfs_device",
       count_words, value_index, declared_rootfs_device, apply_rootfs_device, show_rootfs_device },
     { "host_share_mode", "a share by %s", "set host_share_mode",
-      count_words, value_index, declared_share_mode, apply_share_mode, show_share_mode },
+      count_words, value_index, declared_host_share_mode, apply_host_share_mode, show_host_share_mode },
     { "num_nics", "%s network interfaces", "set num_nics, or start the guest with as many as declared",
       count_devices, value_index, declared_num_nics, apply_num_nics, show_number },
     { "num_verity_volumes", "%s volumes", "set num_verity_volumes, or start the guest with as many as declared",

@@ -2,6 +2,7 @@
  * The answer of a verification as a page: both chains side by side, each value that a register
  * had on the way. No scripts, nothing from elsewhere, everything escaped.
  */
+#include "vmm/markup.h"
 #include "vmm/report.h"
 #include "vmm/verify.h"
 
@@ -26,37 +27,12 @@ static const char style[] =
     ".different .state,.failed .state,.verdict.failed{color:#ff9d94}"
     ".missing .state,.surplus .state,.reserve{color:#e3b04b}}\n";
 
-static void put_escaped(struct cvm_buf *out, const char *text)
-{
-    for (const char *p = text; *p != '\0'; p++) {
-        switch (*p) {
-        case '&':
-            cvm_put_text(out, "&amp;");
-            break;
-        case '<':
-            cvm_put_text(out, "&lt;");
-            break;
-        case '>':
-            cvm_put_text(out, "&gt;");
-            break;
-        case '"':
-            cvm_put_text(out, "&quot;");
-            break;
-        case '\'':
-            cvm_put_text(out, "&#39;");
-            break;
-        default:
-            cvm_put_u8(out, (uint8_t)*p);
-        }
-    }
-}
-
 static void put_reserve(const struct cvm_verdict *v, bool rests, struct cvm_buf *out)
 {
     const char *reserve = cvm_verdict_reserve(v, rests);
     if (*reserve != '\0') {
         cvm_put_text(out, " <span class=\"reserve\">");
-        put_escaped(out, reserve);
+        cvm_put_escaped(out, reserve);
         cvm_put_text(out, "</span>");
     }
 }
@@ -76,18 +52,18 @@ static void put_checks(const struct cvm_verdict *v, struct cvm_buf *out)
         const struct cvm_check *c = &v->checks[i];
         cvm_put_format(out, "<tr class=\"%s\"><td class=\"state\">%s</td><td>",
                        c->passed ? "ok" : "failed", c->passed ? "ok" : "failed");
-        put_escaped(out, c->name);
+        cvm_put_escaped(out, c->name);
         cvm_put_text(out, "</td><td>");
-        put_escaped(out, c->detail);
+        cvm_put_escaped(out, c->detail);
         put_reserve(v, c->rests_on_quote, out);
         cvm_put_text(out, "</td><td>");
-        put_escaped(out, c->anchor);
+        cvm_put_escaped(out, c->anchor);
         cvm_put_text(out, "</td></tr>\n");
     }
     cvm_put_text(out, "</table>\n<p>Not checked: ");
     for (size_t i = 0; cvm_verify_not_checked[i] != NULL; i++) {
         cvm_put_text(out, i == 0 ? "" : ", ");
-        put_escaped(out, cvm_verify_not_checked[i]);
+        cvm_put_escaped(out, cvm_verify_not_checked[i]);
     }
     cvm_put_text(out, ".</p>\n");
 }
@@ -113,10 +89,10 @@ static void put_logged(const struct cvm_logged_event *e, struct cvm_buf *out)
 {
     struct cvm_event_text text;
     cvm_logged_event_describe(e, &text);
-    put_escaped(out, text.type);
+    cvm_put_escaped(out, text.type);
     if (text.text[0] != '\0') {
         cvm_put_text(out, "<br>");
-        put_escaped(out, text.text);
+        cvm_put_escaped(out, text.text);
     }
     if (e->worth == CVM_EVENT_DATA_CONTRADICTS) {
         cvm_put_text(out, " <b>(its digest says otherwise)</b>");
@@ -134,7 +110,7 @@ static void put_row(const struct cvm_verdict *v, uint32_t number,
                    word, number, word);
     if (row->expected != CVM_NO_EVENT) {
         const struct cvm_event *e = &v->expected->expectation->events.events[row->expected];
-        put_escaped(out, e->name);
+        cvm_put_escaped(out, e->name);
         cvm_put_format(out, " (%s)<br>", cvm_digest_source_word(e->source));
         put_chain_value(out, chains, &chains->expected, &e->digest);
     }
@@ -207,7 +183,7 @@ static void put_verdict(const struct cvm_verdict *v, struct cvm_buf *out)
                    v->passed ? "As expected" : "Not as expected");
     put_reserve(v, true, out);
     cvm_put_text(out, "</p>\n<p>Expected values come from: ");
-    put_escaped(out, v->expected->anchor);
+    cvm_put_escaped(out, v->expected->anchor);
     cvm_put_text(out, ".</p>\n");
     if (first != NULL) {
         cvm_put_format(out, "<p>First difference: <a href=\"#%s\">%s, event %u</a>: %s.", r->name,
@@ -230,7 +206,7 @@ void cvm_verdict_html(const struct cvm_verdict *v, const struct cvm_warnings *wa
     put_verdict(v, out);
     for (unsigned i = 0; i < warnings->count; i++) {
         cvm_put_text(out, "<p>Warning: ");
-        put_escaped(out, warnings->items[i]);
+        cvm_put_escaped(out, warnings->items[i]);
         cvm_put_text(out, ".</p>\n");
     }
     put_checks(v, out);

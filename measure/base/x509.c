@@ -36,19 +36,11 @@ static void free_stack(STACK_OF(X509) * *slot)
 
 /* --- reading --- */
 
-static int no_passphrase(char *buf, int size, int writing, void *data)
-{
-    (void)buf;
-    (void)size;
-    (void)writing;
-    (void)data;
-    return -1;
-}
-
 static bool read_pem(BIO *bio, struct cvm_certs *certs, struct cvm_error *err)
 {
     X509 *cert;
-    while ((cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
+    char no_passphrase[] = ""; /* or OpenSSL asks the terminal for one */
+    while ((cert = PEM_read_bio_X509(bio, NULL, NULL, no_passphrase)) != NULL) {
         if (certs->count == CVM_MAX_CERTS) {
             X509_free(cert);
             return cvm_fail(err, CVM_ERR_MALFORMED, "more than %d certificates", CVM_MAX_CERTS);
@@ -97,7 +89,8 @@ bool cvm_certs_parse(struct cvm_bytes text, struct cvm_certs **out, struct cvm_e
     if (!read_certs(text, certs, err)) {
         return false;
     }
-    *out = cvm_steal(&certs);
+    *out = certs;
+    certs = NULL;
     return true;
 }
 
@@ -159,8 +152,8 @@ static bool intersect(const STACK_OF(X509) * chain, struct cvm_certs_info *out,
     out->not_after = INT64_MAX;
     for (int i = 0; i < sk_X509_num(chain); i++) {
         const X509 *cert = sk_X509_value(chain, i);
-        int64_t from;
-        int64_t until;
+        int64_t from = 0;
+        int64_t until = 0;
         if (!to_epoch(X509_get0_notBefore(cert), &from, err) ||
             !to_epoch(X509_get0_notAfter(cert), &until, err)) {
             return false;
@@ -222,9 +215,10 @@ bool cvm_certs_verify(const struct cvm_certs *certs, struct cvm_bytes root, int6
     if (!cvm_certs_parse(root, &trusted, err)) {
         return cvm_context(err, "root certificate");
     }
-    if (trusted->count != 1) {
+    int count = trusted == NULL ? 0 : trusted->count;
+    if (count != 1) {
         return cvm_fail(err, CVM_ERR_MALFORMED, "root certificate: %d certificates instead of one",
-                        trusted->count);
+                        count);
     }
     if (!verify(certs, trusted->items[0], at, &info, err) ||
         !fingerprint(trusted->items[0], &info.root, err)) {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2154,SC2030,SC2031  # bats assigns stderr, and knows its subshells
+# shellcheck disable=SC2016  # $ is jq's
 # Evidence held against expectations, and what explains it when it does not match.
 # CVM is the program, VECTORS the directory tests/vectors, SUPPORT tests/support.
 
@@ -49,8 +50,8 @@ measure_into() { # directory, options of cvm measure
 
 @test "the captured quote is verified up to Intel's root, with everything in it" {
     verify --quote "$work/quote.hex" --event-log "$work/log.json" \
-        --vm-config "$work/vm_config.json" --os-image-hash $hash --root-ca "$work/root.pem" \
-        --compose-hash $compose --app-id 86b0e55f2fa8e4fb69d890f14f54d5612707646e
+        --vm-config "$work/vm_config.json" --os-image-hash "$hash" --root-ca "$work/root.pem" \
+        --compose-hash "$compose" --app-id 86b0e55f2fa8e4fb69d890f14f54d5612707646e
     [ "$status" -eq 0 ]
     [[ $output == "as expected"* ]]
     [[ $output != *"unverified quote"* ]]
@@ -59,7 +60,7 @@ measure_into() { # directory, options of cvm measure
 }
 
 @test "one document holds all evidence, and the forms of quote and log are told apart" {
-    verify --evidence "$vector" --os-image-hash $hash --root-ca "$work/root.pem" --json
+    verify --evidence "$vector" --os-image-hash "$hash" --root-ca "$work/root.pem" --json
     [ "$status" -eq 0 ]
     jq -e '.passed and .quote.verified and .first_difference == null' <<<"$output"
     "$SUPPORT/make_evidence.py" log "$work" --events "$work/log.json"
@@ -69,7 +70,7 @@ measure_into() { # directory, options of cvm measure
     for log in ccel.bin ccel.base64 ccel.hex; do
         for quote in quote.bin quote.base64 quote.hex; do
             run --separate-stderr "$CVM" verify --quote "$work/$quote" --event-log "$work/$log" \
-                --vm-config "$work/vm_config.json" --os-image-hash $hash --json
+                --vm-config "$work/vm_config.json" --os-image-hash "$hash" --json
             # the binary log holds no run-time events: RTMR3 is not replayed
             [ "$status" -eq 1 ]
             jq -e '[.checks[] | select(.passed | not) | .name] == ["replay-rtmr3"]' <<<"$output"
@@ -78,12 +79,12 @@ measure_into() { # directory, options of cvm measure
 }
 
 @test "without a root, every line that rests on the quote says so" {
-    verify --evidence "$vector" --os-image-hash $hash
+    verify --evidence "$vector" --os-image-hash "$hash"
     [ "$status" -eq 0 ]
     unmarked=$(grep -v 'unverified quote' <<<"$output" | grep -v '^$' |
         grep -vE '^not checked:|^ok +os-image-hash ' || true)
     [ -z "$unmarked" ]
-    verify --evidence "$vector" --os-image-hash $hash --json
+    verify --evidence "$vector" --os-image-hash "$hash" --json
     jq -e '.reserve == "unverified quote" and (.quote.verified | not) and
         ([.checks[] | select(.name != "os-image-hash") | .reserve] | all(. == "unverified quote")) and
         ([.registers[] | .reserve, (.events[]?.reserve)] | all(. == "unverified quote"))' <<<"$output"
@@ -128,7 +129,7 @@ measure_into() { # directory, options of cvm measure
     for what in "${!wrong[@]}"; do
         "$SUPPORT/make_evidence.py" quote "$work/$what" --wrong "$what" --version 5 --report 1.5
         run --separate-stderr "$CVM" verify --quote "$work/$what/quote.bin" \
-            --vm-config "$work/vm_config.json" --os-image-hash $hash \
+            --vm-config "$work/vm_config.json" --os-image-hash "$hash" \
             --root-ca "$work/$what/root.pem" --json
         echo "$what: $status $output $stderr"
         [ "$status" -eq 1 ]
@@ -140,11 +141,11 @@ measure_into() { # directory, options of cvm measure
 }
 
 @test "certificates are checked at the time that is given" {
-    verify --evidence "$vector" --os-image-hash $hash --root-ca "$work/root.pem" \
+    verify --evidence "$vector" --os-image-hash "$hash" --root-ca "$work/root.pem" \
         --at 2040-01-01T00:00:00Z
     [ "$status" -eq 1 ]
     [[ $output == *"FAILED quote-signature  certificate"*"certificate has expired"* ]]
-    verify --evidence "$vector" --os-image-hash $hash --at yesterday
+    verify --evidence "$vector" --os-image-hash "$hash" --at yesterday
     [ "$status" -ne 0 ]
     [[ $stderr == *"'yesterday' is not a time"* ]]
 }
@@ -155,7 +156,7 @@ measure_into() { # directory, options of cvm measure
     "$SUPPORT/make_evidence.py" quote "$work/debug" "${registers[@]/#/--set=}" \
         --set td_attributes=0100001000000000
     evidence=(--quote "$work/debug/quote.bin" --event-log "$work/log.json" --vm-config
-        "$work/vm_config.json" --os-image-hash $hash --root-ca "$work/debug/root.pem")
+        "$work/vm_config.json" --os-image-hash "$hash" --root-ca "$work/debug/root.pem")
     verify "${evidence[@]}"
     [ "$status" -eq 1 ]
     [[ $output == *"FAILED td-debug"* ]]
@@ -164,12 +165,12 @@ measure_into() { # directory, options of cvm measure
 }
 
 @test "the first difference comes first, and events stand beside their like" {
-    verify --evidence "$vector" --os-image-hash $hash --ovmf-variant stable202505 \
+    verify --evidence "$vector" --os-image-hash "$hash" --ovmf-variant stable202505 \
         --root-ca "$work/root.pem"
     [ "$status" -eq 1 ]
     [ "${lines[0]}" = "NOT as expected" ]
     [ "${lines[1]}" = "first difference: rtmr0, event 2: missing" ]
-    verify --evidence "$vector" --os-image-hash $hash --ovmf-variant stable202505 --json
+    verify --evidence "$vector" --os-image-hash "$hash" --ovmf-variant stable202505 --json
     words=$(jq -r '.registers[] | select(.name == "rtmr0") | [.events[].difference[0:1]] | add' \
         <<<"$output")
     [ "$words" = eemmeeeeeeeeemddm ]
@@ -177,7 +178,7 @@ measure_into() { # directory, options of cvm measure
 
 @test "a log that is not the quote's is told apart from a guest that is not as expected" {
     jq '.[0].digest = ("00" * 48)' "$work/log.json" >"$work/other.json"
-    verify --quote "$work/quote.bin" --event-log "$work/other.json" --os-image-hash $hash \
+    verify --quote "$work/quote.bin" --event-log "$work/other.json" --os-image-hash "$hash" \
         --vm-config "$work/vm_config.json" --root-ca "$work/root.pem" --json
     [ "$status" -eq 1 ]
     jq -e '[.checks[] | select(.passed | not) | .name] == ["replay-rtmr0"]' <<<"$output"
@@ -187,7 +188,7 @@ measure_into() { # directory, options of cvm measure
     change() { # jq expression
         jq "$1" "$work/log.json" >"$work/changed.json"
         run --separate-stderr "$CVM" verify --quote "$work/quote.bin" \
-            --event-log "$work/changed.json" --os-image-hash $hash \
+            --event-log "$work/changed.json" --os-image-hash "$hash" \
             --vm-config "$work/vm_config.json" --compose-hash "${2:-$compose}" --json
         detail=$(jq -r '.checks[] | select(.name == "compose-hash") | .detail' <<<"$output")
         echo "$status: $detail"
@@ -219,20 +220,20 @@ measure_into() { # directory, options of cvm measure
         xxd -r -p >"$work/provider.json"
     data=$(head -c 1264 "$work/quote.hex" | tail -c 128)
     config=$(head -c 560 "$work/quote.hex" | tail -c 96)
-    verify --evidence "$vector" --os-image-hash $hash --key-provider "@$work/provider.json" \
+    verify --evidence "$vector" --os-image-hash "$hash" --key-provider "@$work/provider.json" \
         --report-data "$data" --mr-config-id "$config" --json
     [ "$status" -eq 0 ]
     jq -e '[.checks[].name] | contains(["key-provider", "report-data", "mr-config-id"])' <<<"$output"
-    verify --evidence "$vector" --os-image-hash $hash --key-provider kms --report-data 00 \
+    verify --evidence "$vector" --os-image-hash "$hash" --key-provider kms --report-data 00 \
         --mr-config-id "${config:2}ff" --json
     jq -e '[.checks[] | select(.passed | not) | .name] ==
         ["key-provider", "report-data", "mr-config-id"]' <<<"$output"
     printf '{}' >"$work/app-compose.json"
-    verify --evidence "$vector" --os-image-hash $hash --app-compose "$work/app-compose.json"
+    verify --evidence "$vector" --os-image-hash "$hash" --app-compose "$work/app-compose.json"
     [ "$status" -eq 1 ]
     [[ $output == *"FAILED compose-hash     another value was extended into RTMR3"* ]]
     for bad in --compose-hash=12 --app-id=xy --report-data= --mr-config-id=00 --key-provider=; do
-        verify --evidence "$vector" --os-image-hash $hash "$bad"
+        verify --evidence "$vector" --os-image-hash "$hash" "$bad"
         [ "$status" -eq 2 ]
         [ -z "$output" ]
     done
@@ -240,7 +241,7 @@ measure_into() { # directory, options of cvm measure
 
 @test "malformed evidence has a message each, and no answer" {
     bad() { # status, text, options
-        verify --os-image-hash $hash --vm-config "$work/vm_config.json" "${@:3}"
+        verify --os-image-hash "$hash" --vm-config "$work/vm_config.json" "${@:3}"
         [ "$status" -eq "$1" ]
         [ -z "$output" ]
         [[ $stderr == *"$2"* ]]
@@ -268,19 +269,19 @@ measure_into() { # directory, options of cvm measure
 
 @test "the page is whole by itself, and escaped" {
     jq '.[20].event = "<script>alert(1)</script>&\"'"'"'"' "$work/log.json" >"$work/odd.json"
-    verify --quote "$work/quote.bin" --event-log "$work/odd.json" --os-image-hash $hash \
+    verify --quote "$work/quote.bin" --event-log "$work/odd.json" --os-image-hash "$hash" \
         --vm-config "$work/vm_config.json" --ovmf-variant stable202505 --html "$work/page.html"
     [ "$status" -eq 1 ]
-    ! grep -qiE '<script|src=|https?://|@import|url\(' "$work/page.html"
-    grep -qF '&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;&#39;' "$work/page.html"
+    run ! grep -qiE '<script|src=|https?://|@import|url\(' "$work/page.html"
+    grep -qF '&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;&apos;' "$work/page.html"
     xmllint --html --noout "$work/page.html" 2>"$work/complaints" || true
-    ! grep -vE 'Tag (header|footer|main) invalid|^ |\^' "$work/complaints"
+    run ! grep -vE 'Tag (header|footer|main) invalid|^ |\^' "$work/complaints"
 }
 
 @test "a browser shows both chains side by side" {
     browser=$(command -v chromium || command -v chromium-browser || true)
     [ -n "$browser" ] || skip "there is no chromium"
-    verify --evidence "$vector" --os-image-hash $hash --ovmf-variant stable202505 \
+    verify --evidence "$vector" --os-image-hash "$hash" --ovmf-variant stable202505 \
         --html "$work/page.html"
     # Asks the page itself: rows and columns as the browser laid them out.
     cat >"$work/probe.html" <<'HTML'

@@ -34,9 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct cvm_quote q;
     uint8_t *decoded = NULL;
     size_t decoded_size = 0;
-    if (fuzz_accepted(cvm_quote_decode((struct cvm_bytes){ data, size }, &decoded, &decoded_size,
-                                       &err),
-                      &err)) {
+    if (fuzz_accepted(
+            cvm_quote_decode((struct cvm_bytes){ data, size }, &decoded, &decoded_size, &err),
+            &err)) {
         fuzz_require(decoded_size <= size, "bytes are not more than their text");
         free(decoded);
     }
@@ -45,8 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     const uint8_t *at = data;
-    const struct cvm_bytes parts[] = { q.signed_part, q.signature,    q.attestation_key,
-                                       q.qe_report,   q.qe_signature, q.qe_auth_data,
+    const struct cvm_bytes parts[] = { q.signed_part,       q.signature,    q.attestation_key,
+                                       q.qe_report,         q.qe_signature, q.qe_auth_data,
                                        q.certification_data };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         check_part(parts[i], &at, data + size);

@@ -169,12 +169,9 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_as_expected),
-        cmocka_unit_test(one_event_and_its_register),
-        cmocka_unit_test(registers_alone),
-        cmocka_unit_test(a_bad_root_is_an_error),
-        cmocka_unit_test(too_many_checks),
-        cmocka_unit_test(no_colour_without_a_terminal),
+        cmocka_unit_test(everything_as_expected), cmocka_unit_test(one_event_and_its_register),
+        cmocka_unit_test(registers_alone),        cmocka_unit_test(a_bad_root_is_an_error),
+        cmocka_unit_test(too_many_checks),        cmocka_unit_test(no_colour_without_a_terminal),
         cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, load, unload);
