@@ -1,5 +1,7 @@
 #include "vmm/template.h"
 
+#include "vmm/markup.h"
+
 #include <string.h>
 
 enum { MAX_VALUES = 64 };
@@ -8,29 +10,11 @@ enum { MAX_VALUES = 64 };
 static bool put_escaped(struct cvm_buf *out, const char *text)
 {
     for (const char *p = text; *p != '\0'; p++) {
-        switch (*p) {
-        case '&':
-            cvm_put_text(out, "&amp;");
-            break;
-        case '<':
-            cvm_put_text(out, "&lt;");
-            break;
-        case '>':
-            cvm_put_text(out, "&gt;");
-            break;
-        case '"':
-            cvm_put_text(out, "&quot;");
-            break;
-        case '\'':
-            cvm_put_text(out, "&apos;");
-            break;
-        default:
-            if ((unsigned char)*p < 0x20) {
-                return false;
-            }
-            cvm_put_u8(out, (uint8_t)*p);
+        if ((unsigned char)*p < 0x20) {
+            return false;
         }
     }
+    cvm_put_escaped(out, text);
     return true;
 }
 

@@ -1,5 +1,5 @@
 /*
- * OpenSSL's own account of a failure, for hash.c and sign.c only.
+ * OpenSSL's own account of a failure, for hash.c, sign.c and x509.c only.
  */
 #ifndef CVM_BASE_OPENSSL_ERROR_H
 #define CVM_BASE_OPENSSL_ERROR_H

@@ -467,12 +467,109 @@ def statement_samples():
     }.items()}
 
 
+def quote_samples():
+    good = bytes.fromhex(json.loads(VECTOR.read_text())["quote_hex"])
+    body = good[48:632]
+    head5 = patched(good[:48], 0, "H", 5)
+    return {
+        "valid": good.rstrip(b"\0") + b"\0",
+        "valid-padded": good,
+        "valid-hex": good.hex().encode(),
+        "valid-base64": base64.b64encode(good),
+        "version-5-td-1.0": head5 + struct.pack("<HI", 2, 584) + body + good[632:],
+        "version-5-td-1.5": head5 + struct.pack("<HI", 3, 648) + body + bytes(64) + good[632:],
+        "version-5-size": head5 + struct.pack("<HI", 3, 0xFFFFFFFF) + body + good[632:],
+        "version-3": patched(good, 0, "H", 3),
+        "sgx": patched(good, 4, "I", 0),
+        "section-huge": patched(good, 632, "I", 0xFFFFFFFF),
+        "section-short": patched(good, 632, "I", 100),
+        "certification-huge": patched(good, 766, "I", 0xFFFFFFF0),
+        "certification-5": patched(good, 764, "H", 5),
+        "auth-data-ffff": patched(good, 770 + 448, "H", 0xFFFF),
+        "certificates-type-1": patched(good, 770 + 448 + 34, "H", 1),
+        "certificates-none": good[:1258] + b"\0" * 3678,
+        "signature-zero": patched(good, 636, "64s", bytes(64)),
+        "key-zero": patched(good, 700, "64s", bytes(64)),
+        "trailing": good[:-1] + b"\1",
+        "truncated-body": good[:600],
+        "truncated": good[:3000],
+        "empty": b"",
+    }
+
+
+def binary_log(events, algorithms=((0x0C, 48),), end=b""):
+    spec = b"Spec ID Event03\0" + bytes(4) + b"\0\2\0\2" + struct.pack("<I", len(algorithms))
+    spec += b"".join(struct.pack("<HH", *a) for a in algorithms) + b"\0"
+    log = struct.pack("<II", 0, 3) + bytes(20) + struct.pack("<I", len(spec)) + spec
+    for register, kind, data in events:
+        log += struct.pack("<III", register, kind, len(algorithms))
+        log += b"".join(struct.pack("<H", a) + b"\x11" * size for a, size in algorithms)
+        log += struct.pack("<I", len(data)) + data
+    return log + end
+
+
+def variable_data(name, data):
+    return guid("8be4df61-93ca-11d2-aa0d-00e098032b8c") + \
+        struct.pack("<QQ", len(name), len(data)) + name.encode("utf-16-le") + data
+
+
+def event_log_samples():
+    path = bytes.fromhex("0407140000112233445566778899aabbccddeeff"
+                         "0101060002 1f7fff0400".replace(" ", ""))
+    option = struct.pack("<IH", 0x109, len(path)) + "UiApp\0".encode("utf-16-le") + path
+    events = [
+        (1, 0x8000000B, b"\2HOB" + bytes(32)),
+        (1, 0x8000000A, b"\3CFV" + bytes(16)),
+        (1, 0x80000001, variable_data("SecureBoot", b"\1")),
+        (1, 4, bytes(4)),
+        (1, 10, b"QEMU FW CFG\0BootMenu\0"),
+        (1, 10, b"ACPI DATA\0"),
+        (1, 0x80000009, struct.pack("<Q", 1) + guid("f2fd1544-9794-4a2c-992e-e5bbcf20e394") + bytes(8)),
+        (1, 0x80000002, variable_data("BootOrder", b"\0\0\1\0")),
+        (1, 0x80000002, variable_data("Boot0000", option)),
+        (2, 0x80000003, struct.pack("<QQQQ", 1, 2, 0, len(path)) + path),
+        (2, 0x80000007, b"Exit Boot Services Invocation"),
+        (3, 6, struct.pack("<II", 0x8F3B22EC, 13) + b"Linux initrd\0"),
+        (4, 0x08000001, b"payload"),
+        (0, 3, b"StartupLocality\0\0"),
+    ]
+    good = binary_log(events)
+    first = 32 + 33
+    huge = struct.pack("<QQ", 0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
+    return {
+        "valid": good,
+        "valid-padded-ff": binary_log(events, end=b"\xff" * 300),
+        "valid-padded-0": binary_log(events, end=bytes(300)),
+        "valid-two-digests": binary_log(events, ((0x0B, 32), (0x0C, 48))),
+        "valid-no-events": binary_log([]),
+        "padding-mixed": binary_log(events, end=b"\xff" * 300 + b"\0"),
+        "no-sha384": binary_log(events, ((0x0B, 32),)),
+        "algorithms-17": binary_log([], ((0x0C, 48),) * 17),
+        "algorithms-huge": patched(good, 56, "I", 0xFFFFFFFF),
+        "spec-id-huge": patched(good, 28, "I", 0xFFFFFFFF),
+        "digests-2": patched(good, first + 8, "I", 2),
+        "digest-unknown": patched(good, first + 12, "H", 4),
+        "data-huge": patched(good, first + 62, "I", 0xFFFFFFF0),
+        "register-5": patched(good, first, "I", 5),
+        "variable-huge": binary_log([(1, 0x80000001, bytes(16) + huge)]),
+        "variable-short": binary_log([(1, 0x80000002, bytes(20))]),
+        "option-path-long": binary_log([(1, 0x80000002, variable_data("Boot0000", b"\0" * 4 + b"\xff\xff"))]),
+        "path-node-0": binary_log([(2, 0x80000003, bytes(24) + struct.pack("<Q", 8) + bytes(8))]),
+        "tables-huge": binary_log([(1, 0x80000009, huge + bytes(40))]),
+        "truncated": good[:400],
+        "sha1-form": good[:4] + b"\4" + good[5:],
+        "empty": b"",
+    }
+
+
 def main():
     corpora = {"tdvf": tdvf_samples(), "pe": pe_samples(), "kernel": kernel_samples(),
                "compact": compact_samples(), "firmware_volume": firmware_volume_samples(),
                "variable_store": variable_store_samples(), "smbios": smbios_samples(),
                "smbios_strings": smbios_strings_samples(), "envelope": envelope_samples(),
-               "statement": statement_samples()}
+               "statement": statement_samples(), "quote": quote_samples(),
+               "event_log": event_log_samples()}
+
     for name, samples in corpora.items():
         directory = HERE / "corpus" / name
         directory.mkdir(parents=True, exist_ok=True)

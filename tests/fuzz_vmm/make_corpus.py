@@ -169,6 +169,40 @@ def vm_config_samples():
     return samples
 
 
+def evidence_samples():
+    vector = json.loads(VECTOR.read_text())
+    log, quote = vector["event_log"], vector["quote_hex"]
+
+    def first(**changes):
+        return json.dumps([{**log[0], **changes}, *log[1:]])
+
+    return {
+        "valid": json.dumps({"quote": quote, "event_log": log, "vm_config": vector["vm_config"]}),
+        "valid-texts": json.dumps({"quote": quote, "event_log": json.dumps(log),
+                                   "vm_config": vector["vm_config_text"]}),
+        "valid-log": json.dumps(log),
+        "valid-no-log": json.dumps({"quote_hex": quote}),
+        "valid-binary-log": json.dumps({"event_log": "00000000" "03000000" + "00" * 20 +
+                                        "21000000" + b"Spec ID Event03\0".hex() +
+                                        "0000000000020002" "01000000" "0c003000" "00"}),
+        "log-imr-4": first(imr=4),
+        "log-imr-missing": json.dumps([{"event_type": 4}]),
+        "log-type-huge": first(event_type=1 << 32),
+        "log-digest-short": first(digest="00"),
+        "log-digest-missing": first(digest=None),
+        "log-payload-odd": first(event_payload="0"),
+        "log-payload-text": first(event_payload="zz"),
+        "log-name-long": first(event="x" * 5000),
+        "log-of-numbers": "[1, 2]",
+        "log-in-log": json.dumps({"event_log": json.dumps(json.dumps(log))}),
+        "log-is-a-number": '{"event_log": 5}',
+        "quote-short": json.dumps({"quote": quote[:500]}),
+        "quote-not-hex": '{"quote": "+++"}',
+        "vm_config-not-json": '{"vm_config": "{"}',
+        "vm_config-is-a-number": '{"vm_config": 7}',
+    }
+
+
 def matrix_samples():
     good = {"cpu_count": [1, 2, 4], "memory_size": ["2G", 4 << 30], "qemu_version": "9.2.1"}
     node = {"cpu_count": 1, "memory_size": 1 << 30}
@@ -333,6 +367,7 @@ def main():
     corpora = {
         "acpi_answer": acpi_answer_samples(),
         "digest_record": digest_record_samples(),
+        "evidence": {**BROKEN, **evidence_samples()},
         "host_facts": host_facts_samples(),
         "matrix": {**BROKEN, **matrix_samples()},
         "metadata": {**BROKEN, **metadata_samples()},

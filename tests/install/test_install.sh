@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the project into a directory of its own, builds docs/example against it through
 # pkg-config, with the shared and with the static library, and holds the answers against those of
-# cvm: `cvm measure` for the same image and machine, and a manifest that cvm signed.
+# cvm: `cvm measure` for the same image and machine, and a manifest that cvm signed. A captured quote
+# has to be accepted.
 #
 # usage: test_install.sh CMAKE CC BUILD_DIR SOURCE_DIR CVM
 set -euo pipefail
@@ -31,6 +32,8 @@ compile check_manifest "$work/manifest-shared" $(pkg-config --libs cvm-measure)
 # shellcheck disable=SC2046
 compile check_manifest "$work/manifest-static" "$libdir/libcvm-measure.a" \
     $(pkg-config --libs libcrypto libcbor liblzma)
+# shellcheck disable=SC2046
+compile check_quote "$work/check_quote" $(pkg-config --libs cvm-measure)
 
 python3 "$source/tests/support/make_bundle.py" "$work/bundle" >/dev/null
 bundle=$work/bundle
@@ -69,4 +72,24 @@ for program in manifest-shared manifest-static; do
     [[ $(check "$work/manifest.json" "$work/other.pub") == "mismatch: signature: "*"status 1" ]]
     [[ $(check "$work/changed.json" "$work/key.pub") == "mismatch: signature: "*"status 1" ]]
 done
-echo "the examples agree with cvm, with both libraries"
+
+# The captured quote, and its events in the binary form; RTMR3 is the guest's and not in that log.
+vector=$source/tests/vectors/hw/tdx-lite-2cpu-2g.json
+jq -r .quote_hex "$vector" >"$work/quote.hex"
+xxd -r -p "$work/quote.hex" | grep -a -A 99 'BEGIN CERT' | tr -d '\0' |
+    awk '/BEGIN CERT/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }' >"$work/root.pem"
+"$source/tests/support/make_evidence.py" log "$work" --events "$vector"
+LD_LIBRARY_PATH=$libdir "$work/check_quote" "$work/quote.hex" "$work/root.pem" >"$work/answer"
+grep -q 'certificates lead to the root' "$work/answer"
+status=0
+LD_LIBRARY_PATH=$libdir "$work/check_quote" "$work/quote.hex" "$work/root.pem" "$work/ccel.bin" \
+    >"$work/answer" 2>&1 || status=$?
+[ "$status" -eq 1 ]
+[ "$(grep -c "the log gives the quote's value" "$work/answer")" -eq 3 ]
+grep -q 'rtmr3: the log gives another value' "$work/answer"
+sed 's/^\(.\{2000\}\)../\1ff/' "$work/quote.hex" >"$work/other.hex"
+if LD_LIBRARY_PATH=$libdir "$work/check_quote" "$work/other.hex" "$work/root.pem" >/dev/null 2>&1; then
+    echo 'a quote that was changed is accepted'
+    exit 1
+fi
+echo "the examples agree with cvm, with both libraries; the captured quote is accepted, and no other"

@@ -102,8 +102,8 @@ check_single_owner() { # library, include pattern
 }
 
 check_libraries() {
-    check_owner OpenSSL '^openssl/' '^measure/base/(hash[.]c|sign[.]c|openssl_error[.]h)$'
-    check_owner openssl_error.h 'openssl_error[.]h$' '^measure/base/(hash|sign)[.]c$'
+    check_owner OpenSSL '^openssl/' '^measure/base/(hash[.]c|sign[.]c|x509[.]c|openssl_error[.]h)$'
+    check_owner openssl_error.h 'openssl_error[.]h$' '^measure/base/(hash|sign|x509)[.]c$'
     check_owner libcbor '^cbor([.]h|/)' '^measure/compact[.]c$'
     check_owner json-c '^json-c/' '^vmm/json[.]c$'
     check_owner libvirt '^libvirt/' '^vmm/(hypervisor|libvirt_calls)[.]c$'

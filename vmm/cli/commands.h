@@ -17,5 +17,6 @@ extern const struct cli_command cmd_manifest_verify, cmd_manifest_show, cmd_mani
 extern const struct cli_command cmd_launch;
 extern const struct cli_command cmd_list, cmd_show, cmd_start, cmd_stop, cmd_remove, cmd_logs;
 extern const struct cli_command cmd_check_host;
+extern const struct cli_command cmd_verify, cmd_explain;
 
 #endif

@@ -8,6 +8,7 @@ int main(int argc, char **argv)
         cmd_acpi, cmd_firmware, cmd_measure, cmd_vm_config,
         cmd_keygen, cmd_manifest_create, cmd_manifest_cosign,
         cmd_manifest_verify, cmd_manifest_show, cmd_manifest_export,
+        cmd_verify, cmd_explain,
 #ifdef CVM_WITH_LAUNCH
         cmd_launch, cmd_list, cmd_show, cmd_start, cmd_stop, cmd_remove, cmd_logs, cmd_check_host,
 #endif

@@ -15,6 +15,16 @@ static void test_first_three_groups_are_little_endian(void **state)
     assert_hex(guid.bytes, sizeof guid.bytes, "78e58c8c3d8a1c4f9935896185c32dd3");
 }
 
+static void test_text_is_what_was_parsed(void **state)
+{
+    struct cvm_guid guid;
+    char text[CVM_GUID_TEXT];
+    (void)state;
+    assert_true(cvm_guid_parse("8C8CE578-8A3D-4F1C-9935-896185C32DD3", &guid));
+    cvm_guid_text(&guid, text);
+    assert_string_equal(text, "8c8ce578-8a3d-4f1c-9935-896185c32dd3");
+}
+
 static void test_put_appends_it(void **state)
 {
     cvm_autobuf struct cvm_buf b = { 0 };
@@ -60,6 +70,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_three_groups_are_little_endian),
+        cmocka_unit_test(test_text_is_what_was_parsed),
         cmocka_unit_test(test_put_appends_it),
         cmocka_unit_test(test_every_length_but_36),
         cmocka_unit_test(test_every_place),

@@ -79,6 +79,7 @@ void hw_load(struct hw_sample *out)
     assert_non_null(root);
     struct json_object *vm_config = member(root, "vm_config");
     out->compact = base64_bytes(text(member(vm_config, "tdx_measurement"), "measurement"));
+    out->quote = hex_bytes(text(root, "quote_hex"));
     load_events(member(root, "event_log"), out);
     struct json_object *registers = member(root, "registers");
     out->mrtd = digest(registers, "mrtd");
@@ -92,6 +93,7 @@ void hw_load(struct hw_sample *out)
 void hw_free(struct hw_sample *hw)
 {
     cvm_buf_free(&hw->compact);
+    cvm_buf_free(&hw->quote);
     for (uint32_t i = 0; i < hw->num_events; i++) {
         cvm_buf_free(&hw->events[i].payload);
     }

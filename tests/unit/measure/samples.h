@@ -127,6 +127,7 @@ struct hw_event {
 
 struct hw_sample {
     struct cvm_buf compact; /* measurement.tdx.cbor */
+    struct cvm_buf quote;
     struct hw_event events[HW_MAX_EVENTS];
     uint32_t num_events;
     struct cvm_sha384 mrtd;
