@@ -3,6 +3,7 @@
 #include "measure/base/file.h"
 #include "measure/base/time.h"
 #include "vmm/file_digest.h"
+#include "vmm/json.h"
 #include "vmm/keys.h"
 
 #include <time.h>
@@ -72,4 +73,38 @@ bool cvm_manifest_open(const struct cvm_manifest_request *r, struct cvm_manifest
     };
     return judge((struct cvm_bytes){ text.data, text.len }, &check, out, err) ||
            cvm_context(err, "manifest '%s'", r->file);
+}
+
+bool cvm_manifest_warnings(const struct cvm_manifest *manifest, struct cvm_warnings *out,
+                           struct cvm_error *err)
+{
+    struct lists {
+        struct json_object *predicate, *shapes, *warnings;
+    } lists = { 0 };
+#define LIST(f) offsetof(struct lists, f)
+    static const struct cvm_json_field top[] = { { "predicate", CVM_JSON_OBJECT, LIST(predicate) },
+                                                 { 0 } };
+    static const struct cvm_json_field middle[] = { { "shapes", CVM_JSON_ARRAY, LIST(shapes) },
+                                                    { 0 } };
+    static const struct cvm_json_field inner[] = { { "warnings", CVM_JSON_ARRAY, LIST(warnings) },
+                                                   { 0 } };
+#undef LIST
+    cvm_autojson struct json_object *statement = NULL;
+    if (!cvm_json_parse("statement", cvm_manifest_statement(manifest), &statement, err) ||
+        !cvm_json_decode(statement, top, CVM_JSON_IGNORE_UNKNOWN, &lists, err) ||
+        !cvm_json_decode(lists.predicate, middle, CVM_JSON_IGNORE_UNKNOWN, &lists, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < cvm_json_array_length(lists.shapes); i++) {
+        lists.warnings = NULL;
+        if (!cvm_json_decode(cvm_json_array_at(lists.shapes, i), inner, CVM_JSON_IGNORE_UNKNOWN,
+                             &lists, err) ||
+            !cvm_json_check_strings("warnings", lists.warnings, err)) {
+            return false;
+        }
+        for (size_t k = 0; k < cvm_json_array_length(lists.warnings); k++) {
+            cvm_warn(out, "%s", cvm_json_string(cvm_json_array_at(lists.warnings, k)));
+        }
+    }
+    return true;
 }

@@ -5,6 +5,7 @@
 #define CVM_VMM_MANIFEST_OPEN_H
 
 #include "measure/manifest.h"
+#include "vmm/warnings.h"
 
 /* All borrowed for the call. */
 struct cvm_manifest_request {
@@ -27,5 +28,9 @@ struct cvm_manifest_request {
 CVM_MUST_CHECK bool cvm_manifest_open(const struct cvm_manifest_request *request,
                                       struct cvm_manifest **out, int64_t *at,
                                       struct cvm_error *err);
+
+/* Adds what should be known of the values although they were signed, each once. */
+CVM_MUST_CHECK bool cvm_manifest_warnings(const struct cvm_manifest *manifest,
+                                          struct cvm_warnings *out, struct cvm_error *err);
 
 #endif

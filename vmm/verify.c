@@ -101,7 +101,7 @@ static void take_registers(struct cvm_verdict *v)
         struct cvm_register_verdict *r = &v->registers[i];
         r->name = names[i];
         r->seen = i == 0 ? report->mrtd : report->rtmr[i - 1];
-        r->has_expected = i < 4; /* RTMR3 is the guest's own */
+        r->has_expected = i < 4 && !v->expected->not_compared[i]; /* RTMR3 is the guest's own */
         if (r->has_expected) {
             r->expected = i == 0 ? e->mrtd : e->rtmr[i - 1];
         }

@@ -22,7 +22,8 @@
 struct cvm_expected {
     const struct cvm_expectation *expectation; /* registers; events where has_events */
     bool has_events;
-    const char *anchor; /* "os_image_hash 3c00... of the bundle '/srv/x'", "manifest key ..." */
+    const char *anchor;   /* "os_image_hash 3c00... of the bundle '/srv/x'", "manifest key ..." */
+    bool not_compared[4]; /* MRTD, RTMR0 to RTMR2: those that are for information only */
 };
 
 /* What the caller wants to see beside; NULL or 0 bytes where it was not asked for. */

@@ -115,6 +115,86 @@ measure_into() { # directory, options of cvm measure
     jq -e '[.checks[] | select(.passed | not) | .name] == ["rtmr1", "rtmr2", "image"]' <<<"$output"
 }
 
+# A key, and a manifest of machines with these numbers of CPUs.
+sign_machines() { # image, number...
+    printf '%s\n' "${@:2}" | jq -s '{cpu_count: ., memory_size: "4G", qemu_version: "9.2.0"}' \
+        >"$work/matrix.json"
+    "$CVM" keygen "$work/key" >/dev/null
+    "$CVM" manifest create --image "$1" --matrix "$work/matrix.json" --key "$work/key" \
+        --not-after 2027-01-01T00:00:00Z --out "$work/manifest.json"
+}
+
+@test "a signed manifest is an anchor, for any machine in it" {
+    "$SUPPORT/make_bundle.py" "$work/image" --ovmf-variant pre202505
+    image_hash=$(cat "$work/image/digest.txt")
+    measure_into "$work/guest" --image "$work/image" --cpus 2 --memory 4G --qemu-version 9.2.0
+    sign_machines "$work/image" 1 2 4
+    evidence=(--quote "$work/guest/quote.bin" --root-ca "$work/guest/root.pem")
+    trust=(--manifest "$work/manifest.json" --key "$work/key.pub")
+    # without a vm_config, for the manifest says what is expected
+    verify "${evidence[@]}" "${trust[@]}" --event-log "$work/guest/log.json" --json
+    [ "$status" -eq 0 ]
+    name=$("$CVM" manifest verify "$work/manifest.json" --key "$work/key.pub" --json \
+        --at 2026-12-01T00:00:00Z | jq -r --slurpfile e "$work/expected.json" \
+        '.shapes[] | select(.rtmr0 == $e[0].rtmr0) | .name')
+    signer=$(openssl pkey -pubin -in "$work/key.pub" -outform DER | sha256sum | cut -d ' ' -f 1)
+    events=$(jq '[.events[] | select(.register == "rtmr0")] | length' "$work/expected.json")
+    jq -e --arg anchor "manifest key $signer, machine '$name'" --argjson events "$events" '
+        .passed and .expected_from == $anchor and
+        ([.registers[] | select(.name == "rtmr0") | .events[]] | length) == $events and
+        ([.checks[] | select(.name == "rtmr0") | .anchor] == [$anchor])' <<<"$output"
+    verify "${evidence[@]}" "${trust[@]}" --vm-config "$work/guest/vm_config.json" \
+        --os-image-hash "$image_hash" --shape "$name" --subject "$work/image/sha256sum.txt" --json
+    [ "$status" -eq 0 ]
+    jq -e '[.checks[] | select(.name == "os-image-hash" or .name == "image") | .passed] == [true, true]' \
+        <<<"$output"
+    # a machine that was not signed is held against the one that comes nearest
+    measure_into "$work/large" --image "$work/image" --cpus 8 --memory 4G --qemu-version 9.2.0
+    verify --quote "$work/large/quote.bin" --root-ca "$work/large/root.pem" "${trust[@]}" \
+        --event-log "$work/large/log.json" --json
+    [ "$status" -eq 1 ]
+    jq -e '.first_difference.register == "rtmr0" and
+        [.checks[] | select(.passed | not) | .name] == ["rtmr0"]' <<<"$output"
+    # registers that are for information only are not compared
+    "$CVM" manifest create --image "$work/image" --matrix "$work/matrix.json" --key "$work/key" \
+        --information rtmr0 --out "$work/loose.json"
+    verify --quote "$work/large/quote.bin" --root-ca "$work/large/root.pem" \
+        --manifest "$work/loose.json" --key "$work/key.pub" --json
+    [ "$status" -eq 0 ]
+    jq -e '[.checks[].name | select(. == "rtmr0")] == []' <<<"$output"
+}
+
+@test "a manifest that does not verify is no anchor" {
+    "$SUPPORT/make_bundle.py" "$work/image" --ovmf-variant pre202505
+    measure_into "$work/guest" --image "$work/image" --cpus 2 --memory 4G --qemu-version 9.2.0
+    sign_machines "$work/image" 2
+    "$CVM" keygen "$work/other" >/dev/null
+    evidence=(--quote "$work/guest/quote.bin" --root-ca "$work/guest/root.pem")
+    trust=(--manifest "$work/manifest.json" --key "$work/key.pub")
+    verify "${evidence[@]}" --manifest "$work/manifest.json" --key "$work/other.pub"
+    [ "$status" -eq 1 ] && [ -z "$output" ]
+    [[ $stderr == *"manifest '$work/manifest.json': signature"* ]]
+    verify "${evidence[@]}" "${trust[@]}" --key "$work/other.pub" --threshold 2
+    [ "$status" -eq 1 ] && [ -z "$output" ]
+    verify "${evidence[@]}" "${trust[@]}" --at 2027-06-01T00:00:00Z
+    [ "$status" -eq 1 ] && [ -z "$output" ]
+    verify "${evidence[@]}" "${trust[@]}" --subject "$work/guest/log.json"
+    [ "$status" -eq 1 ] && [ -z "$output" ]
+    verify "${evidence[@]}" "${trust[@]}" --os-image-hash "$hash"
+    [ "$status" -eq 1 ]
+    [[ $output == *"FAILED os-image-hash"* ]]
+    for wrong in "--shape none" "--threshold 0" "--image $work/image" "--ovmf-variant pre202505"; do
+        # shellcheck disable=SC2086
+        verify "${evidence[@]}" "${trust[@]}" $wrong
+        [ "$status" -eq 2 ]
+    done
+    verify "${evidence[@]}" --manifest "$work/manifest.json"
+    [ "$status" -eq 2 ]
+    verify "${evidence[@]}" --image "$work/image" --vm-config "$work/guest/vm_config.json" \
+        --key "$work/key.pub"
+    [ "$status" -eq 2 ]
+}
+
 @test "every way in which a quote can be wrong" {
     declare -A wrong=(
         [binding]="does not bind the attestation key"

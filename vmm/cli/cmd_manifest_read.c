@@ -182,36 +182,6 @@ const struct cli_command cmd_manifest_verify = {
 
 /* --- show --- */
 
-/* What should be known of the values although they were signed, each once. */
-static bool collect_warnings(const struct json_object *predicate, struct cvm_warnings *out,
-                             struct cvm_error *err)
-{
-    struct lists {
-        struct json_object *shapes, *warnings;
-    } lists = { 0 };
-    static const struct cvm_json_field top[] = {
-        { "shapes", CVM_JSON_ARRAY, offsetof(struct lists, shapes) }, { 0 }
-    };
-    static const struct cvm_json_field inner[] = {
-        { "warnings", CVM_JSON_ARRAY, offsetof(struct lists, warnings) }, { 0 }
-    };
-    if (!cvm_json_decode(predicate, top, CVM_JSON_IGNORE_UNKNOWN, &lists, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < cvm_json_array_length(lists.shapes); i++) {
-        lists.warnings = NULL;
-        if (!cvm_json_decode(cvm_json_array_at(lists.shapes, i), inner, CVM_JSON_IGNORE_UNKNOWN,
-                             &lists, err) ||
-            !cvm_json_check_strings("warnings", lists.warnings, err)) {
-            return false;
-        }
-        for (size_t k = 0; k < cvm_json_array_length(lists.warnings); k++) {
-            cvm_warn(out, "%s", cvm_json_string(cvm_json_array_at(lists.warnings, k)));
-        }
-    }
-    return true;
-}
-
 /* What of the statement is for people; strings borrow from it. */
 struct shown {
     struct json_object *predicate;
@@ -316,8 +286,7 @@ static bool run_show(const struct cli *cli, const void *data, struct cvm_error *
         cvm_json_end(&b);
         return cli_print_json(&b, err);
     }
-    if (!decode_shown(statement, &shown, err) ||
-        !collect_warnings(shown.predicate, &warnings, err)) {
+    if (!decode_shown(statement, &shown, err) || !cvm_manifest_warnings(m, &warnings, err)) {
         return cvm_context(err, "statement");
     }
     cli_warn(cli, &warnings);

@@ -8,6 +8,9 @@
 #include "measure/base/x509.h"
 #include "vmm/cli/commands.h"
 #include "vmm/declared.h"
+#include "vmm/manifest_expect.h"
+#include "vmm/manifest_open.h"
+#include "vmm/passphrase.h"
 #include "vmm/report.h"
 #include "vmm/verify.h"
 
@@ -17,6 +20,12 @@ struct verify_args {
     struct cvm_evidence_files files;
     const char *image;
     const char *os_image_hash;
+    const char *manifest;
+    struct cli_list keys;
+    struct cvm_opt_u64 threshold;
+    struct cli_list subjects;
+    const char *shape;
+    const char *passphrase_file;
     const char *root_ca;
     const char *at;
     const char *qemu_version;
@@ -36,8 +45,14 @@ static const struct cli_option verify_options[] = {
     { "vm-config",      0,  CLI_STRING, FIELD(files.vm_config), "FILE", "the declaration; without it, the one in the document" },
     { "image",         'i', CLI_STRING, FIELD(image), "NAME|DIR", "expect what this bundle measures" },
     { "os-image-hash",  0,  CLI_STRING, FIELD(os_image_hash), "HEX", "the image's identity, known from elsewhere; without --image, expect what the measurement in the vm_config says" },
+    { "manifest",       0,  CLI_STRING, FIELD(manifest), "FILE", "expect what this signed manifest says, instead of a bundle; needs --key" },
+    { "key",           'k', CLI_LIST,   FIELD(keys), "FILE|URI", "public key that is trusted for the manifest, in PEM, or pkcs11: URI; may be given several times" },
+    { "threshold",     't', CLI_NUMBER, FIELD(threshold), "N", "how many of the keys have to have signed (default 1)" },
+    { "subject",       's', CLI_LIST,   FIELD(subjects), "FILE", "a file that the manifest has to be about; may be given several times" },
+    { "shape",          0,  CLI_STRING, FIELD(shape), "NAME", "expect this machine of the manifest (default: any of them)" },
+    { "passphrase-file", 0, CLI_STRING, FIELD(passphrase_file), "FILE", "PIN of a token: the first line of a file (default: the variable " CVM_PASSPHRASE_VARIABLE ")" },
     { "root-ca",        0,  CLI_STRING, FIELD(root_ca), "FILE", "the certificate that quotes must lead to, PEM or DER; without it the quote stays unverified" },
-    { "at",             0,  CLI_STRING, FIELD(at), "TIME", "when certificates have to be valid, as 2026-01-31T23:59:59Z (default now)" },
+    { "at",             0,  CLI_STRING, FIELD(at), "TIME", "when certificates and manifest have to be valid, as 2026-01-31T23:59:59Z (default now)" },
     { "qemu-version",   0,  CLI_STRING, FIELD(qemu_version), "X.Y.Z", "QEMU that ran the guest, instead of what the vm_config says" },
     { "ovmf-variant",   0,  CLI_STRING, FIELD(ovmf_variant), "NAME", "firmware layout, instead of what the vm_config says" },
     { "app-compose",    0,  CLI_STRING, FIELD(app_compose), "FILE", "expect its SHA-256 as compose-hash in RTMR3" },
@@ -57,8 +72,11 @@ struct work {
     const struct verify_args *args;
     struct cvm_host host;
     struct cvm_evidence evidence;
-    struct cvm_declared declared;
+    struct cvm_declared declared; /* without a manifest */
     struct cvm_expectation expectation;
+    struct cvm_manifest *manifest; /* with one, verified; and the machine in it */
+    const struct cvm_manifest_shape *shape;
+    struct cvm_warnings warnings;
     struct cvm_expected expected;
     char anchor[200];
     struct cvm_buf root;
@@ -74,6 +92,8 @@ static void free_work(struct work *w)
         cvm_buf_free(&w->wanted_bytes[i]);
     }
     cvm_buf_free(&w->root);
+    cvm_warnings_free(&w->warnings);
+    cvm_manifest_free(w->manifest);
     cvm_declared_free(&w->declared);
     cvm_evidence_free(&w->evidence);
     cvm_host_free(&w->host);
@@ -81,27 +101,70 @@ static void free_work(struct work *w)
 
 /* --- what is expected --- */
 
+/* What belongs to a manifest, and what does not go with one. */
+static bool check_manifest_options(const struct verify_args *a, struct cvm_error *err)
+{
+    if (a->manifest == NULL) {
+        bool stray = a->keys.count != 0 || a->threshold.set || a->subjects.count != 0 ||
+                     a->shape != NULL || a->passphrase_file != NULL;
+        return !stray ? true
+                      : cvm_fail(err, CVM_ERR_USAGE,
+                                 "--key, --threshold, --subject, --shape and --passphrase-file are "
+                                 "about a manifest: give --manifest");
+    }
+    if (a->keys.count == 0) {
+        return cvm_fail(err, CVM_ERR_USAGE, "without --key nothing of a manifest can be trusted");
+    }
+    if (a->threshold.set && a->threshold.value == 0) {
+        return cvm_fail(err, CVM_ERR_USAGE, "--threshold: at least 1");
+    }
+    return a->image == NULL && a->qemu_version == NULL && a->ovmf_variant == NULL
+               ? true
+               : cvm_fail(err, CVM_ERR_USAGE,
+                          "--manifest says what is expected: --image, --qemu-version and "
+                          "--ovmf-variant do not go with it");
+}
+
 /* The values must not come from what is judged: something that the caller brings pins them. */
 static bool check_anchored(const struct work *w, struct cvm_error *err)
 {
-    if (w->args->image == NULL && w->args->os_image_hash == NULL) {
+    const struct verify_args *a = w->args;
+    if (!check_manifest_options(a, err)) {
+        return false;
+    }
+    if (a->image == NULL && a->os_image_hash == NULL && a->manifest == NULL) {
         return cvm_fail(err, CVM_ERR_USAGE,
-                        "nothing to hold the evidence against: give --image, or --os-image-hash "
-                        "for the measurement that the vm_config carries");
+                        "nothing to hold the evidence against: give --image, or --manifest, or "
+                        "--os-image-hash for the measurement that the vm_config carries");
     }
     if (!w->evidence.has_quote) {
         return cvm_fail(err, CVM_ERR_USAGE,
                         "no quote: without one, an event log proves nothing (--quote, or "
                         "--evidence)");
     }
-    return w->evidence.vm_config != NULL
+    return w->evidence.vm_config != NULL || a->manifest != NULL
                ? true
                : cvm_fail(err, CVM_ERR_USAGE,
                           "no vm_config: nothing says what the machine is (--vm-config, or "
                           "--evidence)");
 }
 
-static bool expect(struct work *w, struct cvm_error *err)
+static void name_anchor(struct work *w)
+{
+    const struct cvm_declared *d = &w->declared;
+    if (!d->has_bundle) {
+        snprintf(w->anchor, sizeof w->anchor, "os_image_hash %.64s as given",
+                 w->args->os_image_hash);
+    } else if (d->bundle_hash[0] != '\0') {
+        snprintf(w->anchor, sizeof w->anchor, "bundle '%.100s', os_image_hash %s", d->bundle.name,
+                 d->bundle_hash);
+    } else {
+        snprintf(w->anchor, sizeof w->anchor, "files of bundle '%.100s', without os_image_hash",
+                 d->bundle.name);
+    }
+}
+
+static bool expect_declared(struct work *w, struct cvm_error *err)
 {
     const struct cvm_declaration declaration = {
         .vm_config = w->evidence.vm_config,
@@ -115,18 +178,36 @@ static bool expect(struct work *w, struct cvm_error *err)
         return false;
     }
     cvm_report_warn(&w->expectation, &d->machine, &d->warnings);
-    if (!d->has_bundle) {
-        snprintf(w->anchor, sizeof w->anchor, "os_image_hash %.64s as given",
-                 w->args->os_image_hash);
-    } else if (d->bundle_hash[0] != '\0') {
-        snprintf(w->anchor, sizeof w->anchor, "bundle '%.100s', os_image_hash %s", d->bundle.name,
-                 d->bundle_hash);
-    } else {
-        snprintf(w->anchor, sizeof w->anchor, "files of bundle '%.100s', without os_image_hash",
-                 d->bundle.name);
-    }
-    w->expected = (struct cvm_expected){ &w->expectation, true, w->anchor };
+    w->warnings = d->warnings;
+    d->warnings = (struct cvm_warnings){ 0 };
+    name_anchor(w);
+    w->expected = (struct cvm_expected){ &w->expectation, true, w->anchor, { 0 } };
     return true;
+}
+
+static bool expect_manifest(struct work *w, struct cvm_error *err)
+{
+    const struct verify_args *a = w->args;
+    int64_t at;
+    const struct cvm_manifest_request request = {
+        .file = a->manifest,
+        .keys = a->keys.items,
+        .num_keys = a->keys.count,
+        .threshold = a->threshold.value,
+        .at = a->at,
+        .subjects = a->subjects.items,
+        .num_subjects = a->subjects.count,
+        .passphrase_file = a->passphrase_file,
+    };
+    return cvm_manifest_open(&request, &w->manifest, &at, err) &&
+           cvm_manifest_warnings(w->manifest, &w->warnings, err) &&
+           cvm_expect_manifest(w->manifest, a->shape, &w->evidence, &w->shape, w->anchor,
+                               &w->expected, err);
+}
+
+static bool expect(struct work *w, struct cvm_error *err)
+{
+    return w->args->manifest != NULL ? expect_manifest(w, err) : expect_declared(w, err);
 }
 
 /* --- what is wanted beside --- */
@@ -214,27 +295,56 @@ static bool read_wanted(struct work *w, struct cvm_error *err)
 
 /* --- the answer --- */
 
-/* Whether the image is the one that is meant: the vm_config's, and the caller's. */
-static void check_identity(struct work *w)
+/* The identity that the image of the expectation has; "" where nothing says it. */
+static const char *expected_image(const struct work *w)
 {
-    const struct cvm_declared *d = &w->declared;
+    const char *declared = w->declared.config.os_image_hash;
+    if (w->shape != NULL) {
+        return w->shape->os_image_hash != NULL ? w->shape->os_image_hash : "";
+    }
+    if (w->declared.has_bundle) {
+        return w->declared.bundle_hash;
+    }
+    return declared != NULL ? declared : "";
+}
+
+/* The identity that the evidence's vm_config declares; NULL where it has none. */
+static bool read_declared_image(const struct work *w, const char **out, struct cvm_error *err)
+{
+    struct cvm_vm_config config = { 0 };
+    if (w->evidence.vm_config != NULL &&
+        !cvm_vm_config_decode(w->evidence.vm_config, &config, err)) {
+        return cvm_context(err, "vm_config");
+    }
+    *out = config.os_image_hash;
+    return true;
+}
+
+/* Whether the image is the one that is meant: the vm_config's, and the caller's. */
+static bool check_identity(struct work *w, struct cvm_error *err)
+{
     const char *given = w->args->os_image_hash;
-    const char *declared = d->config.os_image_hash;
-    if (d->has_bundle && declared != NULL && d->bundle_hash[0] != '\0') {
-        bool differs = cvm_declared_hash_differs(d);
-        cvm_verdict_add(&w->verdict, "image", !differs, false, w->anchor,
-                        differs ? "the vm_config declares another image: %.64s"
-                                : "the vm_config declares this image: %.64s",
+    const char *actual = expected_image(w);
+    const char *declared = NULL;
+    bool pinned = w->shape != NULL || w->declared.has_bundle;
+    if (!read_declared_image(w, &declared, err)) {
+        return false;
+    }
+    if (pinned && declared != NULL && *actual != '\0') {
+        bool equal = strcasecmp(declared, actual) == 0;
+        cvm_verdict_add(&w->verdict, "image", equal, false, w->anchor,
+                        equal ? "the vm_config declares this image: %.64s"
+                              : "the vm_config declares another image: %.64s",
                         declared);
     }
     if (given != NULL) {
-        const char *actual = d->has_bundle ? d->bundle_hash : declared;
-        bool equal = actual != NULL && strcasecmp(given, actual) == 0;
+        bool equal = strcasecmp(given, actual) == 0;
         cvm_verdict_add(&w->verdict, "os-image-hash", equal, false, "the value that was given",
                         equal ? "the image is the one that was given"
                               : "the image is another one: %.64s",
-                        actual == NULL || *actual == '\0' ? "of unknown identity" : actual);
+                        *actual == '\0' ? "of unknown identity" : actual);
     }
+    return true;
 }
 
 static bool write_html(const struct work *w, struct cvm_error *err)
@@ -250,7 +360,7 @@ static bool write_html(const struct work *w, struct cvm_error *err)
     const char *name = slash == NULL ? path : slash + 1;
     cvm_put_format(&folder, "%.*s/%c", slash == NULL ? 1 : (int)(slash - path),
                    slash == NULL ? "." : path, 0);
-    cvm_verdict_html(&w->verdict, &w->declared.warnings, &page);
+    cvm_verdict_html(&w->verdict, &w->warnings, &page);
     if (*name == '\0') {
         return cvm_fail(err, CVM_ERR_USAGE, "--html '%s' is a directory", path);
     }
@@ -263,7 +373,7 @@ static bool print_answer(const struct cli *cli, const struct work *w, struct cvm
 {
     cvm_autobuf struct cvm_buf text = { 0 };
     cvm_autobuilder struct cvm_json_builder b = { 0 };
-    cli_warn(cli, &w->declared.warnings);
+    cli_warn(cli, &w->warnings);
     if (!cli->json) {
         bool colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
         cvm_verdict_print(&w->verdict, colour, &text);
@@ -271,7 +381,7 @@ static bool print_answer(const struct cli *cli, const struct work *w, struct cvm
     }
     cvm_json_begin_object(&b, NULL);
     cvm_verdict_put(&w->verdict, &b);
-    cvm_warnings_put(&w->declared.warnings, &b);
+    cvm_warnings_put(&w->warnings, &b);
     cvm_json_end(&b);
     return cli_print_json(&b, err);
 }
@@ -298,8 +408,7 @@ static bool run_verify(const struct cli *cli, const void *data, struct cvm_error
     if (!cvm_verify(&w.evidence, &w.expected, &w.wanted, &anchor, &w.verdict, err)) {
         return false;
     }
-    check_identity(&w);
-    if (!write_html(&w, err) || !print_answer(cli, &w, err)) {
+    if (!check_identity(&w, err) || !write_html(&w, err) || !print_answer(cli, &w, err)) {
         return false;
     }
     return w.verdict.passed
