@@ -7,7 +7,7 @@
  * in nanoseconds, and the os_image_hash; and only for the very program that wrote it. Whatever
  * else it says is a miss, never an error: the files are read then and the entry is replaced.
  *
- * Source: docs/decisions/0010-digests-are-cached.md, which also says what an entry is made of.
+ * Source: docs/decisions/0015-digests-are-cached.md, which also says what an entry is made of.
  */
 #ifndef CVM_VMM_DIGEST_CACHE_H
 #define CVM_VMM_DIGEST_CACHE_H
