@@ -330,6 +330,91 @@ static uint32_t count_range(const struct cvm_explain_range *r)
 RANGED(cpu_count, cpus)
 RANGED(memory_size, memory)
 
+/* --- what SMBIOS says --- */
+
+/* EDX of CPUID leaf 1 as a TD of QEMU 8 has it on servers with TDX: docs/measurement.md. */
+#define TD_FEATURES_EDX 0x2fabfbff
+
+/* Steppings of servers with TDX, as CPUID leaf 1 says them in EAX. */
+static const struct {
+    uint32_t signature;
+    const char *name;
+} cpus[] = {
+    { 0x000806f6, "Sapphire Rapids" }, { 0x000806f7, "Sapphire Rapids" },
+    { 0x000806f8, "Sapphire Rapids" }, { 0x000c06f1, "Emerald Rapids" },
+    { 0x000c06f2, "Emerald Rapids" },  { 0x000a06d1, "Granite Rapids" },
+    { 0x000a06f3, "Sierra Forest" },
+};
+
+static uint32_t count_cpus(const struct cvm_explain_facts *s)
+{
+    (void)s;
+    return COUNT_OF(cpus);
+}
+
+static uint64_t value_cpu(const struct cvm_explain_facts *s, uint32_t i)
+{
+    (void)s;
+    return cpus[i].signature;
+}
+
+/* No CPU has signature 0: it stands for none that is said. */
+static uint64_t declared_cpu(const struct cvm_explain_facts *s)
+{
+    return machine_of(s)->cpu_signature.value;
+}
+
+static void apply_cpu(const struct cvm_explain_facts *s, uint64_t value, struct cvm_candidate *c)
+{
+    (void)s;
+    c->config.cpu_signature = (struct cvm_opt_u64){ true, value };
+    if (!c->config.cpu_features_edx.set) {
+        c->config.cpu_features_edx = (struct cvm_opt_u64){ true, TD_FEATURES_EDX };
+    }
+}
+
+static void show_cpu(const struct cvm_explain_facts *s, uint64_t value, char *out, size_t size)
+{
+    const char *name = "another CPU";
+    (void)s;
+    for (size_t i = 0; i < COUNT_OF(cpus); i++) {
+        name = cpus[i].signature == value ? cpus[i].name : name;
+    }
+    if (value == 0) {
+        snprintf(out, size, "none");
+    } else {
+        snprintf(out, size, "0x%08llx (%s)", (unsigned long long)value, name);
+    }
+}
+
+/* QEMU's own words, or those of a known launcher; anything else has a place behind them. */
+static const char *const products[] = { "QEMU", "dstack" };
+
+static uint64_t declared_product(const struct cvm_explain_facts *s)
+{
+    const struct cvm_smbios *said = &machine_of(s)->smbios;
+    bool is_known =
+        strcmp(said->manufacturer, "dstack") == 0 && strcmp(said->product, "dstack") == 0;
+    bool is_default = said->manufacturer[0] == '\0' && said->product[0] == '\0';
+    return is_default ? 0 : is_known ? 1 : COUNT_OF(products);
+}
+
+static void apply_product(const struct cvm_explain_facts *s, uint64_t value,
+                          struct cvm_candidate *c)
+{
+    (void)s;
+    const char *text = value == 0 ? "" : products[value];
+    c->config.smbios.manufacturer = text;
+    c->config.smbios.product = text;
+}
+
+static void show_product(const struct cvm_explain_facts *s, uint64_t value, char *out, size_t size)
+{
+    const char *product =
+        value < COUNT_OF(products) ? products[value] : machine_of(s)->smbios.product;
+    snprintf(out, size, "'%s'", product);
+}
+
 /* --- images --- */
 
 static uint32_t count_images(const struct cvm_explain_facts *s)
@@ -409,6 +494,10 @@ static const struct cvm_explain_fact facts[] = {
       count_cpu_count, value_cpu_count, declared_cpu_count, apply_cpu_count, show_number },
     { "memory_size", "%s of memory", "set memory_size to what the guest really has",
       count_memory_size, value_memory_size, declared_memory_size, apply_memory_size, show_size },
+    { "cpu_signature", "CPU %s", "set cpu_signature and cpu_features_edx to those of the host that ran it",
+      count_cpus, value_cpu, declared_cpu, apply_cpu, show_cpu },
+    { "smbios", "SMBIOS product %s", "set smbios to what the launcher says there",
+      count_two, value_index, declared_product, apply_product, show_product },
     { "image", "image %s", "verify against that image, or start the guest with the declared one",
       count_images, value_index, declared_image, apply_image, show_image },
 };

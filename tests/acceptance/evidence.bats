@@ -491,6 +491,19 @@ explains() { # jq expression that makes vm_config wrong, fact, declared, seen, o
         <<<"$output"
 }
 
+# The digest is that of a real TD: docs/measurement.md, "The guest's CPU".
+@test "the CPU and the product that SMBIOS names" {
+    jq -c '.cpu_count = 8 | .memory_size = 17179869184 | .ovmf_variant = "stable202505" |
+        .qemu_version = "8.2.2"' "$work/vm_config.json" >"$work/silent.json"
+    run --separate-stderr "$CVM" explain --vm-config "$work/silent.json" --json \
+        --ovmf-variant stable202505 smbios=17a566eb173b8f3011c5294e9d8c816e
+    echo "$output $stderr"
+    [ "$status" -eq 0 ]
+    jq -e '(.declared_unmeasurable | contains("cpu_signature")) and
+        ([.explanations[0].changes[] | .fact, .seen] ==
+        ["cpu_signature", "0x000c06f2 (Emerald Rapids)", "smbios", "'"'"'dstack'"'"'"])' <<<"$output"
+}
+
 @test "what is not found is an answer too, with what was tried and what came nearest" {
     one_cpu
     run --separate-stderr "$CVM" explain --vm-config "$work/one.json" --budget 0.5 \
