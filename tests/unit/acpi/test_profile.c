@@ -3,14 +3,14 @@
 #include "measure/acpi/acpi.h"
 #include "measure/acpi/profile.h"
 
-enum { UPSTREAM = ACPI_UPSTREAM, TDX = ACPI_TDX_TREE };
+#define UPSTREAM ACPI_UPSTREAM
+#define TDX ACPI_TDX_TREE
 
-static const struct acpi_profile *profile_of(struct cvm_qemu_version version, int flavour,
-                                             bool *extrapolated)
+static const struct acpi_profile *profile_of(struct cvm_qemu_version version,
+                                             enum acpi_flavour flavour, bool *extrapolated)
 {
     struct cvm_error err = { 0 };
-    const struct acpi_profile *p =
-        acpi_profile_for(version, (enum acpi_flavour)flavour, extrapolated, &err);
+    const struct acpi_profile *p = acpi_profile_for(version, flavour, extrapolated, &err);
     if (p == NULL) {
         fail_msg("%s", err.msg);
     }
@@ -49,7 +49,7 @@ static void test_rows(void **state)
 static void test_selection(void **state)
 {
     static const struct {
-        int flavour;
+        enum acpi_flavour flavour;
         struct cvm_qemu_version version;
         struct cvm_qemu_version row;
         bool extrapolated;
@@ -101,7 +101,7 @@ static void test_selection(void **state)
 static void test_versions_without_profile(void **state)
 {
     static const struct {
-        int flavour;
+        enum acpi_flavour flavour;
         struct cvm_qemu_version version;
         const char *message;
     } old[] = {
