@@ -25,8 +25,8 @@ struct cvm_probe {
     const char *const
         *options;        /* more of the command line, ending with NULL: `-smbios` ...; NULL */
     unsigned timeout_ms; /* for all of it; 0: by the machine's size */
-    /* Adds what no ACPI table shows and a launch passes: a kernel, the machine's SMBIOS strings,
-       boot_menu_wait and pci_mmio64_mb. */
+    /* Adds what gives a guest its measured items of fw_cfg, and no ACPI table shows: a kernel, the
+       machine's SMBIOS strings, boot_menu_wait and pci_mmio64_mb. */
     bool with_items;
 };
 
