@@ -32,6 +32,11 @@ EXTREMES = [
     {"cpu_count": 8, "memory_size": 8 * GIB, "hugepages": True, "num_gpus": 16,
      "numa_nodes": [{"cpu_count": 1, "memory_size": GIB, "pxb_bus": 8 + 3 * i, "num_gpus": 2}
                     for i in range(8)]},
+] + [  # expanders without ports, on buses that QEMU counts in its own way
+    {"cpu_count": len(buses), "memory_size": len(buses) * GIB, "hugepages": True,
+     "numa_nodes": [{"cpu_count": 1, "memory_size": GIB, "pxb_bus": bus, "num_gpus": 0}
+                    for bus in buses]}
+    for buses in ([255], [7, 8], [5, 6, 8], [5, 6, 7, 8])
 ]
 
 
