@@ -51,7 +51,7 @@ static bool get_number(struct cvm_qmp *q, const char *path, const char *property
                        struct cvm_error *err)
 {
     cvm_autojson struct json_object *document = NULL;
-    struct json_object *value;
+    struct json_object *value = NULL;
     uint64_t number;
     if (!get(q, path, property, &document, &value, err)) {
         return false;
@@ -66,9 +66,9 @@ static bool get_number(struct cvm_qmp *q, const char *path, const char *property
 
 static bool get_signature(struct cvm_qmp *q, const char *path, uint32_t *out, struct cvm_error *err)
 {
-    uint32_t family;
-    uint32_t model;
-    uint32_t stepping;
+    uint32_t family = 0;
+    uint32_t model = 0;
+    uint32_t stepping = 0;
     if (!get_number(q, path, "family", &family, err) ||
         !get_number(q, path, "model", &model, err) ||
         !get_number(q, path, "stepping", &stepping, err)) {
@@ -81,7 +81,7 @@ static bool get_signature(struct cvm_qmp *q, const char *path, uint32_t *out, st
 static bool get_features(struct cvm_qmp *q, const char *path, uint32_t *out, struct cvm_error *err)
 {
     cvm_autojson struct json_object *document = NULL;
-    struct json_object *words;
+    struct json_object *words = NULL;
     if (!get(q, path, "feature-words", &document, &words, err)) {
         return false;
     }
@@ -104,7 +104,7 @@ static bool ask(struct cvm_qmp *q, struct cvm_probed_cpu *out, struct cvm_error 
 {
     const struct cvm_qmp_argument none = { 0 };
     cvm_autojson struct json_object *document = NULL;
-    struct json_object *cpus;
+    struct json_object *cpus = NULL;
     struct cpu_entry first = { 0 };
     if (!cvm_qmp_run(q, "query-cpus-fast", &none, &document, &cpus, err)) {
         return false;
