@@ -3,12 +3,10 @@
 #include "measure/base/hash.h"
 #include "measure/base/hex.h"
 #include "measure/efi.h"
+#include "measure/fw_cfg_item.h"
 #include "measure/include/cvm/acpi.h"
 #include "measure/include/cvm/smbios.h"
 #include "measure/td_hob.h"
-
-/* What QEMU serves as fw_cfg file bootorder for direct kernel boot, with its NUL. */
-#define BOOTORDER "/rom@genroms/linuxboot_dma.bin"
 
 /*
  * The SMBIOS event of a 2 GiB guest, as captured by the deployed verifiers of dstack 0.5.11: QEMU
@@ -58,43 +56,21 @@ static bool put_cfv(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *o
     return true;
 }
 
-/* fw_cfg items that exist where the machine has what they say. */
 static bool put_fw_cfg(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
                        struct cvm_error *err)
 {
-    const struct cvm_machine *m = r->in->machine;
     cvm_autobuf struct cvm_buf item = { 0 };
-    switch (kind) {
-    case CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS: /* how many expanders there are */
-        cvm_put_le(&item, cvm_machine_count(m, CVM_DEVICE_EXPANDER), 8);
-        break;
-    case CVM_LAYOUT_FWCFG_BOOT_MENU_WAIT:
-        cvm_put_le(&item, m->boot_menu_wait, 2);
-        break;
-    case CVM_LAYOUT_FWCFG_RESERVED_MEMORY_END:
-        cvm_put_le(&item, m->reserved_memory_end, 8);
-        break;
-    default: /* opt/ovmf/X-PciMmio64Mb, a text without NUL */
-        cvm_put_format(&item, "%u", m->pci_mmio64_mb);
-        break;
-    }
+    fw_cfg_item_put(r->in->machine, kind, &item);
     return hash_buf(&item, out, err);
 }
 
-/* Values that are the same for every machine that this library describes. */
-static bool put_fixed(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
-                      struct cvm_error *err)
+static bool put_separator(struct rtmr0 *r, enum cvm_layout_kind kind, struct result *out,
+                          struct cvm_error *err)
 {
     static const uint8_t zeros[4] = { 0 };
     (void)r;
-    switch (kind) {
-    case CVM_LAYOUT_FWCFG_BOOTMENU: /* u16: no menu */
-        return cvm_sha384(zeros, 2, &out->digest, err);
-    case CVM_LAYOUT_FWCFG_BOOTORDER:
-        return cvm_sha384(BOOTORDER, sizeof BOOTORDER, &out->digest, err);
-    default: /* EV_SEPARATOR */
-        return cvm_sha384(zeros, 4, &out->digest, err);
-    }
+    (void)kind;
+    return cvm_sha384(zeros, sizeof zeros, &out->digest, err);
 }
 
 /* The state of secure boot, in builds that can change it. */
@@ -226,17 +202,17 @@ static bool (*const rules[CVM_LAYOUT_KINDS])(struct rtmr0 *r, enum cvm_layout_ki
     [CVM_LAYOUT_TD_HOB] = put_td_hob,
     [CVM_LAYOUT_CFV] = put_cfv,
     [CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS] = put_fw_cfg,
-    [CVM_LAYOUT_FWCFG_BOOTMENU] = put_fixed,
+    [CVM_LAYOUT_FWCFG_BOOTMENU] = put_fw_cfg,
     [CVM_LAYOUT_FWCFG_BOOT_MENU_WAIT] = put_fw_cfg,
     [CVM_LAYOUT_FWCFG_RESERVED_MEMORY_END] = put_fw_cfg,
     [CVM_LAYOUT_FWCFG_PCI_MMIO64_MB] = put_fw_cfg,
-    [CVM_LAYOUT_FWCFG_BOOTORDER] = put_fixed,
+    [CVM_LAYOUT_FWCFG_BOOTORDER] = put_fw_cfg,
     [CVM_LAYOUT_SECUREBOOT] = put_secureboot,
     [CVM_LAYOUT_PK] = put_variable,
     [CVM_LAYOUT_KEK] = put_variable,
     [CVM_LAYOUT_DB] = put_variable,
     [CVM_LAYOUT_DBX] = put_variable,
-    [CVM_LAYOUT_SEPARATOR] = put_fixed,
+    [CVM_LAYOUT_SEPARATOR] = put_separator,
     [CVM_LAYOUT_ACPI_LOADER] = put_acpi,
     [CVM_LAYOUT_ACPI_RSDP] = put_acpi,
     [CVM_LAYOUT_ACPI_TABLES] = put_acpi,
@@ -303,23 +279,6 @@ static bool check_layout(const struct cvm_layout *layout, struct cvm_error *err)
     return check_kinds(layout, err);
 }
 
-/* A fw_cfg item that does not exist is not measured. */
-static bool exists(const struct cvm_machine *machine, enum cvm_layout_kind kind)
-{
-    switch (kind) {
-    case CVM_LAYOUT_FWCFG_EXTRA_PCI_ROOTS:
-        return cvm_machine_count(machine, CVM_DEVICE_EXPANDER) != 0;
-    case CVM_LAYOUT_FWCFG_BOOT_MENU_WAIT:
-        return machine->boot_menu_wait != 0;
-    case CVM_LAYOUT_FWCFG_RESERVED_MEMORY_END:
-        return machine->reserved_memory_end != 0;
-    case CVM_LAYOUT_FWCFG_PCI_MMIO64_MB:
-        return machine->pci_mmio64_mb != 0;
-    default:
-        return true;
-    }
-}
-
 bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
                       struct rtmr0_extrapolated *extrapolated, struct cvm_error *err)
 {
@@ -333,8 +292,8 @@ bool rtmr0_put_events(const struct rtmr0_input *in, struct cvm_event_list *list,
         enum cvm_layout_kind kind = layout->events[i];
         struct result result = { .source = CVM_DIGEST_COMPUTED };
         const char *name = cvm_layout_event_name(kind);
-        if (!exists(in->machine, kind)) {
-            continue;
+        if (!fw_cfg_item_exists(in->machine, kind)) {
+            continue; /* nor is it measured */
         }
         if (!rules[kind](&r, kind, &result, err)) {
             return false;

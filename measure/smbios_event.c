@@ -1,4 +1,4 @@
-#include "measure/include/cvm/smbios.h"
+#include "measure/smbios.h"
 
 #include "measure/base/buf.h"
 #include "measure/base/hash.h"
@@ -116,6 +116,26 @@ static bool read_structure(struct cvm_reader *r, struct structure *out, struct c
         }
     } while (last != '\0' || byte != '\0');
     out->size = r->pos - start;
+    return true;
+}
+
+bool smbios_locate(struct cvm_bytes tables, size_t offset, struct smbios_place *out)
+{
+    struct cvm_reader r = cvm_reader_of(tables.data, tables.size);
+    struct cvm_error ignored = { 0 };
+    struct structure s;
+    do {
+        if (!read_structure(&r, &s, &ignored)) {
+            return false;
+        }
+    } while (r.pos <= offset);
+    size_t start = r.pos - s.size;
+    cvm_read_seek(&r, start + 2);
+    *out = (struct smbios_place){
+        .type = s.type,
+        .handle = cvm_read_u16le(&r),
+        .offset = offset - start,
+    };
     return true;
 }
 

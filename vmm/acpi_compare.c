@@ -24,8 +24,7 @@ const char *cvm_table_state_word(enum cvm_table_state state)
     return words[state];
 }
 
-/* Where two differ first; the shorter one's size where it is a beginning of the other. */
-static size_t first_difference(struct cvm_bytes a, struct cvm_bytes b)
+size_t cvm_first_difference(struct cvm_bytes a, struct cvm_bytes b)
 {
     size_t shorter = a.size < b.size ? a.size : b.size;
     size_t i = 0;
@@ -35,9 +34,9 @@ static size_t first_difference(struct cvm_bytes a, struct cvm_bytes b)
     return i;
 }
 
-static bool same(struct cvm_bytes a, struct cvm_bytes b)
+bool cvm_bytes_same(struct cvm_bytes a, struct cvm_bytes b)
 {
-    return a.size == b.size && first_difference(a, b) == a.size;
+    return a.size == b.size && cvm_first_difference(a, b) == a.size;
 }
 
 /* --- tables --- */
@@ -134,11 +133,11 @@ static void add_comparison(struct cvm_acpi_comparison *c, const struct table *ou
     t->instance = named->instance;
     t->ours = ours != NULL ? ours->bytes : (struct cvm_bytes){ 0 };
     t->theirs = theirs != NULL ? theirs->bytes : (struct cvm_bytes){ 0 };
-    t->first_difference = first_difference(t->ours, t->theirs);
-    t->state = theirs == NULL             ? CVM_TABLE_SURPLUS
-               : ours == NULL             ? CVM_TABLE_MISSING
-               : same(t->ours, t->theirs) ? CVM_TABLE_EQUAL
-                                          : CVM_TABLE_DIFFERS;
+    t->first_difference = cvm_first_difference(t->ours, t->theirs);
+    t->state = theirs == NULL                       ? CVM_TABLE_SURPLUS
+               : ours == NULL                       ? CVM_TABLE_MISSING
+               : cvm_bytes_same(t->ours, t->theirs) ? CVM_TABLE_EQUAL
+                                                    : CVM_TABLE_DIFFERS;
 }
 
 /* Our tables in their order, then what the emulator has beside them. */
@@ -242,7 +241,7 @@ static void compare_loaders(struct cvm_bytes ours, struct cvm_bytes theirs,
 {
     l->ours_count = count_commands(ours);
     l->theirs_count = count_commands(theirs);
-    l->command = first_difference(ours, theirs) / CVM_LOADER_COMMAND_SIZE;
+    l->command = cvm_first_difference(ours, theirs) / CVM_LOADER_COMMAND_SIZE;
     describe(ours, l->ours_count, l->command, l->ours, sizeof l->ours);
     describe(theirs, l->theirs_count, l->command, l->theirs, sizeof l->theirs);
 }
@@ -263,10 +262,10 @@ void cvm_acpi_compare(const struct cvm_acpi_files *ours, const struct cvm_acpi_f
         struct cvm_bytes b = theirs->file[i];
         out->files[i] = (struct cvm_file_comparison){
             .name = names[i],
-            .equal = same(a, b),
+            .equal = cvm_bytes_same(a, b),
             .ours_size = a.size,
             .theirs_size = b.size,
-            .first_difference = first_difference(a, b),
+            .first_difference = cvm_first_difference(a, b),
         };
         out->equal &= out->files[i].equal;
     }

@@ -27,6 +27,10 @@ enum cvm_acpi_file_index {
     CVM_NUM_ACPI_FILES,
 };
 
+/* Where two differ first; the shorter one's size where it is a beginning of the other. */
+size_t cvm_first_difference(struct cvm_bytes a, struct cvm_bytes b);
+bool cvm_bytes_same(struct cvm_bytes a, struct cvm_bytes b);
+
 /* The files of one side, borrowed. */
 struct cvm_acpi_files {
     struct cvm_bytes file[CVM_NUM_ACPI_FILES];

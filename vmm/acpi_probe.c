@@ -10,7 +10,7 @@ bool cvm_acpi_probe(const struct cvm_emulator *emulator, const struct cvm_machin
         .machine = machine,
         .timeout_ms = timeout_ms,
     };
-    return cvm_qemu_probe(&probe, out->file, CVM_NUM_ACPI_FILES, err);
+    return cvm_qemu_probe(&probe, out->file, CVM_NUM_ACPI_FILES, NULL, err);
 }
 
 void cvm_probed_acpi_free(struct cvm_probed_acpi *p)

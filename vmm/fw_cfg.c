@@ -12,8 +12,8 @@ static uint32_t read_u32be(struct cvm_reader *r)
     return cvm_swap32(cvm_read_u32le(r));
 }
 
-bool cvm_fw_cfg_find(const uint8_t *directory, size_t size, const char *name,
-                     struct cvm_fw_cfg_entry *out, struct cvm_error *err)
+bool cvm_fw_cfg_look_for(const uint8_t *directory, size_t size, const char *name,
+                         struct cvm_fw_cfg_entry *out, struct cvm_error *err)
 {
     struct cvm_reader r = cvm_reader_of(directory, size);
     uint32_t count = read_u32be(&r);
@@ -37,7 +37,20 @@ bool cvm_fw_cfg_find(const uint8_t *directory, size_t size, const char *name,
         }
     }
     struct cvm_error why = { 0 };
-    return cvm_reader_ok(&r, "fw_cfg", &why)
-               ? cvm_fail(err, CVM_ERR_SYSTEM, "the emulator has no '%s' in fw_cfg", name)
-               : cvm_fail(err, CVM_ERR_SYSTEM, "%s", why.msg);
+    if (!cvm_reader_ok(&r, "fw_cfg", &why)) {
+        return cvm_fail(err, CVM_ERR_SYSTEM, "%s", why.msg);
+    }
+    *out = (struct cvm_fw_cfg_entry){ 0 };
+    return true;
+}
+
+bool cvm_fw_cfg_find(const uint8_t *directory, size_t size, const char *name,
+                     struct cvm_fw_cfg_entry *out, struct cvm_error *err)
+{
+    if (!cvm_fw_cfg_look_for(directory, size, name, out, err)) {
+        return false;
+    }
+    return out->key != 0
+               ? true
+               : cvm_fail(err, CVM_ERR_SYSTEM, "the emulator has no '%s' in fw_cfg", name);
 }

@@ -23,7 +23,17 @@ struct cvm_fw_cfg_entry {
 };
 
 /*
- * Finds a file in the directory.
+ * Looks for a file in the directory.
+ *
+ * @param out  all zeros where there is none of that name: keys of files start at 0x20.
+ * @return false with CVM_ERR_SYSTEM where the directory is cut off or names more files than an
+ *         emulator has.
+ */
+CVM_MUST_CHECK bool cvm_fw_cfg_look_for(const uint8_t *directory, size_t size, const char *name,
+                                        struct cvm_fw_cfg_entry *out, struct cvm_error *err);
+
+/*
+ * Finds a file that has to be in the directory.
  *
  * @param size  of what is at hand: the directory may end earlier.
  * @return false with CVM_ERR_SYSTEM where the directory is cut off, names more files than an

@@ -1,9 +1,8 @@
 #include "vmm/qemu_probe.h"
 
 #include "measure/base/file.h"
-#include "vmm/fw_cfg.h"
 #include "vmm/process.h"
-#include "vmm/qmp.h"
+#include "vmm/smbios.h"
 #include "vmm/swtpm.h"
 
 #include <errno.h>
@@ -32,6 +31,7 @@ enum {
     MIN_MEMORY = LANDING + CVM_PROBE_MAX_FILE_SIZE,
 
     MAX_ARGUMENTS = 1024,
+    KERNEL_SIZE = 4096, /* zeros: a setup header that says nothing, and the sectors it implies */
 
     BASE_TIMEOUT_MS = 20000,
     TIMEOUT_MS_PER_CPU = 100,
@@ -235,15 +235,68 @@ static void add_tpm(struct arguments *a, int socket)
     add_option(a, "-device", "tpm-tis,tpmdev=tpm0");
 }
 
-static bool build_arguments(const struct cvm_probe *p, enum cvm_accelerator accel, int tpm_socket,
-                            struct arguments *a, struct cvm_error *err)
+/* "type=1,product=x": commas of a value are doubled. */
+static bool add_smbios(struct arguments *a, const struct cvm_smbios *smbios, struct cvm_error *err)
+{
+    cvm_autobuf struct cvm_buf text = { 0 };
+    cvm_put_text(&text, "type=1");
+    size_t bare = text.len;
+    for (size_t i = 0; cvm_smbios_name(i) != NULL; i++) {
+        const char *value = cvm_smbios_value(smbios, i);
+        if (*value == '\0') {
+            continue;
+        }
+        cvm_put_format(&text, ",%s=", cvm_smbios_name(i));
+        for (; *value != '\0'; value++) {
+            cvm_put_text(&text, *value == ',' ? "," : "");
+            cvm_put_u8(&text, (uint8_t)*value);
+        }
+    }
+    size_t size = text.len;
+    cvm_put_u8(&text, '\0');
+    if (!cvm_buf_finish(&text, "SMBIOS option", err)) {
+        return false;
+    }
+    if (size != bare) {
+        add_option(a, "-smbios", (const char *)text.data);
+    }
+    return true;
+}
+
+static void add_items(struct arguments *a, const struct cvm_machine *m, const char *kernel)
+{
+    add_option(a, "-kernel", kernel);
+    if (m->boot_menu_wait != 0) {
+        add(a, "-boot");
+        add(a, "splash-time=%u", m->boot_menu_wait);
+    }
+    if (m->pci_mmio64_mb != 0) {
+        add(a, "-fw_cfg");
+        add(a, "name=opt/ovmf/X-PciMmio64Mb,string=%u", m->pci_mmio64_mb);
+    }
+}
+
+/* What lies beside the command line. */
+struct beside {
+    int tpm_socket; /* -1: none */
+    char kernel[sizeof((struct cvm_private_dir *)NULL)->path + 8];
+};
+
+static bool build_arguments(const struct cvm_probe *p, enum cvm_accelerator accel,
+                            const struct beside *beside, struct arguments *a, struct cvm_error *err)
 {
     add_platform(a, p, accel);
     add_nodes(a, p->machine);
     add_devices(a, p->machine);
     add_descriptors(a);
-    if (tpm_socket >= 0) {
-        add_tpm(a, tpm_socket);
+    if (beside->tpm_socket >= 0) {
+        add_tpm(a, beside->tpm_socket);
+    }
+    if (p->with_items) {
+        add_items(a, p->machine, beside->kernel);
+        if (!add_smbios(a, &p->machine->smbios, err)) {
+            return false;
+        }
     }
     for (size_t i = 0; p->options != NULL && p->options[i] != NULL; i++) {
         add(a, "%s", p->options[i]);
@@ -347,6 +400,19 @@ static bool read_file(struct probing *p, const struct cvm_fw_cfg_entry *file, st
            save_landing(p, file->size, data, err);
 }
 
+/* Finds out what selects a file; *out is all zeros for one that the emulator may lack, and does. */
+static bool find_file(const struct cvm_buf *directory, const struct cvm_probed_file *file,
+                      struct cvm_fw_cfg_entry *out, struct cvm_error *err)
+{
+    if (file->fixed.size != 0) {
+        *out = file->fixed;
+        return true;
+    }
+    return file->optional
+               ? cvm_fw_cfg_look_for(directory->data, directory->len, file->name, out, err)
+               : cvm_fw_cfg_find(directory->data, directory->len, file->name, out, err);
+}
+
 static bool read_files(struct probing *p, struct cvm_probed_file *files, size_t num_files,
                        struct cvm_error *err)
 {
@@ -358,8 +424,12 @@ static bool read_files(struct probing *p, struct cvm_probed_file *files, size_t 
     for (size_t i = 0; i < num_files; i++) {
         struct cvm_fw_cfg_entry found;
         cvm_buf_free(&files[i].data);
-        if (!cvm_fw_cfg_find(directory.data, directory.len, files[i].name, &found, err)) {
+        if (!find_file(&directory, &files[i], &found, err)) {
             return false;
+        }
+        files[i].found = found.key != 0;
+        if (files[i].optional && found.size == 0) {
+            continue;
         }
         if (!read_file(p, &found, &files[i].data, err)) {
             return cvm_context(err, "'%s'", files[i].name);
@@ -385,6 +455,16 @@ static bool start_tpm(const struct probing *p, struct cvm_swtpm *tpm, struct cvm
                                   : cvm_fail_errno(err, errno, "create directory '%s'", path);
 }
 
+/* A file to boot directly, of which nothing is ever run. */
+static bool write_kernel(const struct probing *p, struct beside *out, struct cvm_error *err)
+{
+    static const uint8_t zeros[KERNEL_SIZE] = { 0 };
+    cvm_autoclose int dir = -1;
+    snprintf(out->kernel, sizeof out->kernel, "%s/kernel", p->dir.path);
+    return cvm_dir_open(p->dir.path, &dir, err) &&
+           cvm_file_write(dir, "kernel", zeros, sizeof zeros, 0600, err);
+}
+
 static unsigned timeout_of(const struct cvm_probe *probe)
 {
     return probe->timeout_ms != 0
@@ -406,23 +486,36 @@ static bool check_askable(const struct cvm_probe *probe, size_t num_files, struc
                           (unsigned long long)m->memory_size, MIN_MEMORY);
 }
 
+static bool ask(const struct cvm_probe *probe, struct probing *p, struct cvm_probed_file *files,
+                size_t num_files, struct cvm_probed_cpu *cpu, struct cvm_error *err)
+{
+    return program_registers(&p->qmp, probe->machine, err) &&
+           (cpu == NULL || cvm_qemu_cpu_ask(&p->qmp, cpu, err)) &&
+           read_files(p, files, num_files, err);
+}
+
 bool cvm_qemu_probe(const struct cvm_probe *probe, struct cvm_probed_file *files, size_t num_files,
-                    struct cvm_error *err)
+                    struct cvm_probed_cpu *cpu, struct cvm_error *err)
 {
     CVM_CLEANUP(free_arguments)
     struct arguments a = { 0 };
     CVM_CLEANUP(stop_probing)
     struct probing p = { .qmp = CVM_QMP_NONE };
     cvm_autoswtpm struct cvm_swtpm tpm = CVM_SWTPM_NONE; /* ends first: its state lies in p.dir */
+    struct beside beside = { 0 };
     enum cvm_accelerator accel;
     if (!check_askable(probe, num_files, err) ||
         !cvm_accelerator_choose(probe->emulator, probe->machine->cpu_count, &accel, err) ||
         !cvm_private_dir_make(&p.dir, err) || (probe->machine->tpm && !start_tpm(&p, &tpm, err)) ||
-        !build_arguments(probe, accel, tpm.socket, &a, err)) {
+        (probe->with_items && !write_kernel(&p, &beside, err))) {
+        return false;
+    }
+    beside.tpm_socket = tpm.socket;
+    if (!build_arguments(probe, accel, &beside, &a, err)) {
         return false;
     }
     if (!cvm_qmp_start(a.items, tpm.socket, timeout_of(probe), &p.qmp, err) ||
-        !program_registers(&p.qmp, probe->machine, err) || !read_files(&p, files, num_files, err)) {
+        !ask(probe, &p, files, num_files, cpu, err)) {
         return cvm_context(err, "emulator '%s'", probe->emulator->path);
     }
     return true;

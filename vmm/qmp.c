@@ -1,6 +1,5 @@
 #include "vmm/qmp.h"
 
-#include "vmm/json.h"
 #include "vmm/process.h"
 
 #include <errno.h>
@@ -134,19 +133,20 @@ static bool send_text(struct cvm_qmp *q, const struct cvm_buf *text, struct cvm_
     return n == (ssize_t)text->len ? true : fail_with_stderr(q, "the emulator ended", err);
 }
 
-/* {"execute": command, "arguments": {"command-line": line}}; line may be NULL. */
-static bool execute(struct cvm_qmp *q, const char *command, const char *line,
-                    struct json_object **document, struct message *out, struct cvm_error *err)
+/* {"execute": command, "arguments": {name: value, ...}} */
+static bool execute(struct cvm_qmp *q, const char *command,
+                    const struct cvm_qmp_argument *arguments, struct json_object **document,
+                    struct message *out, struct cvm_error *err)
 {
     cvm_autobuf struct cvm_buf text = { 0 };
     cvm_autobuilder struct cvm_json_builder b = { 0 };
     cvm_json_begin_object(&b, NULL);
     cvm_json_put_string(&b, "execute", command);
-    if (line != NULL) {
-        cvm_json_begin_object(&b, "arguments");
-        cvm_json_put_string(&b, "command-line", line);
-        cvm_json_end(&b);
+    cvm_json_begin_object(&b, "arguments");
+    for (; arguments->name != NULL; arguments++) {
+        cvm_json_put_string(&b, arguments->name, arguments->value);
     }
+    cvm_json_end(&b);
     cvm_json_end(&b);
     if (!cvm_json_finish(&b, CVM_JSON_ONE_LINE, &text, err)) {
         return false;
@@ -182,16 +182,31 @@ bool cvm_qmp_start(char *const *argv, int keep, unsigned timeout_ms, struct cvm_
     cvm_autojson struct json_object *greeting = NULL;
     cvm_autojson struct json_object *answer = NULL;
     struct message message;
+    const struct cvm_qmp_argument none = { 0 };
     return await_answer(out, &greeting, &message, err) &&
-           execute(out, "qmp_capabilities", NULL, &answer, &message, err);
+           execute(out, "qmp_capabilities", &none, &answer, &message, err);
+}
+
+bool cvm_qmp_run(struct cvm_qmp *q, const char *command, const struct cvm_qmp_argument *arguments,
+                 struct json_object **document, struct json_object **result, struct cvm_error *err)
+{
+    struct message message;
+    if (!execute(q, command, arguments, document, &message, err)) {
+        return cvm_context(err, "QMP command '%s'", command);
+    }
+    *result = message.result;
+    return message.result != NULL
+               ? true
+               : cvm_fail(err, CVM_ERR_SYSTEM, "QMP command '%s': no answer", command);
 }
 
 bool cvm_qmp_monitor(struct cvm_qmp *q, const char *command, struct cvm_buf *answer,
                      struct cvm_error *err)
 {
+    const struct cvm_qmp_argument line[] = { { "command-line", command }, { 0 } };
     cvm_autojson struct json_object *document = NULL;
     struct message message;
-    if (!execute(q, "human-monitor-command", command, &document, &message, err)) {
+    if (!execute(q, "human-monitor-command", line, &document, &message, err)) {
         return cvm_context(err, "monitor command '%s'", command);
     }
     const char *text = cvm_json_string(message.result);

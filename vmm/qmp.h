@@ -6,7 +6,7 @@
 #ifndef CVM_VMM_QMP_H
 #define CVM_VMM_QMP_H
 
-#include "measure/base/buf.h"
+#include "vmm/json.h"
 
 #include <sys/types.h>
 
@@ -35,6 +35,23 @@ struct cvm_qmp {
  */
 CVM_MUST_CHECK bool cvm_qmp_start(char *const *argv, int keep, unsigned timeout_ms,
                                   struct cvm_qmp *out, struct cvm_error *err);
+
+/* A string that goes with a command; a list of them ends with a NULL name. */
+struct cvm_qmp_argument {
+    const char *name, *value;
+};
+
+/*
+ * Runs a command.
+ *
+ * @param document  owns the answer; to be freed with cvm_json_free(), success or not.
+ * @param result    what it returned, borrowed from the document.
+ * @return false with CVM_ERR_SYSTEM where it is refused, or no answer comes in time.
+ */
+CVM_MUST_CHECK bool cvm_qmp_run(struct cvm_qmp *q, const char *command,
+                                const struct cvm_qmp_argument *arguments,
+                                struct json_object **document, struct json_object **result,
+                                struct cvm_error *err);
 
 /* Runs a command of the human monitor; appends what it prints, with a NUL. */
 CVM_MUST_CHECK bool cvm_qmp_monitor(struct cvm_qmp *q, const char *command, struct cvm_buf *answer,

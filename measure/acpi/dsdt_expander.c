@@ -109,12 +109,16 @@ void dsdt_put_expanders(struct dsdt *d)
     }
 }
 
+/*
+ * The last one comes first here too. QEMU compares each with the last bus, not with the one behind
+ * it: an expander that the next one follows at once goes unseen, and so does bus 255.
+ */
 uint8_t dsdt_last_root_bus(const struct cvm_machine *machine)
 {
     unsigned last = 0xff;
-    for (uint32_t node = 0; node < machine->num_numa_nodes; node++) {
-        const struct cvm_numa_node *n = &machine->numa_nodes[node];
-        if (n->has_expander && n->expander_bus <= last) {
+    for (uint32_t node = machine->num_numa_nodes; node > 0; node--) {
+        const struct cvm_numa_node *n = &machine->numa_nodes[node - 1];
+        if (n->has_expander && n->expander_bus < last) {
             last = n->expander_bus - 1u;
         }
     }

@@ -5,7 +5,8 @@
 
 They are the same for the same arguments. Values are drawn so that each kind of machine occurs:
 with and without hot-plug, PIC, SMM, TPM, volumes, network interfaces, GPUs and NVSwitches on the root
-bus, NUMA nodes with and without expanders, and GPUs behind these. The first few are extremes.
+bus, NUMA nodes with and without expanders, and GPUs behind these; with and without SMBIOS strings, a
+stated CPU and items of fw_cfg. The first few are extremes.
 """
 
 import json
@@ -31,6 +32,11 @@ EXTREMES = [
     {"cpu_count": 8, "memory_size": 8 * GIB, "hugepages": True, "num_gpus": 16,
      "numa_nodes": [{"cpu_count": 1, "memory_size": GIB, "pxb_bus": 8 + 3 * i, "num_gpus": 2}
                     for i in range(8)]},
+] + [  # expanders without ports, on buses that QEMU counts in its own way
+    {"cpu_count": len(buses), "memory_size": len(buses) * GIB, "hugepages": True,
+     "numa_nodes": [{"cpu_count": 1, "memory_size": GIB, "pxb_bus": bus, "num_gpus": 0}
+                    for bus in buses]}
+    for buses in ([255], [7, 8], [5, 6, 8], [5, 6, 7, 8])
 ]
 
 
@@ -82,10 +88,35 @@ def ordinary(rng):
     return machine
 
 
+def text(rng):
+    """Printable ASCII; commas, quotes and signs that an option's parser could take for its own."""
+    some = "".join(chr(rng.randint(0x20, 0x7e)) for _ in range(rng.randint(1, 20)))
+    return rng.choice(["dstack", ",", "a,b,,c", "x=y,serial=z", "\"'\\ %s", "n" * 63, some])
+
+
+def items(rng):
+    """What shows in no ACPI table."""
+    result = {}
+    if rng.random() < 0.6:
+        names = ["manufacturer", "product", "version", "serial", "sku", "family"]
+        result["smbios"] = {n: text(rng) for n in names if rng.random() < 0.5}
+    if rng.random() < 0.3:
+        result["cpu_signature"], result["cpu_features_edx"] = 0x000c06f2, 0x2fabfbff
+    if rng.random() < 0.4:
+        result["boot_menu_wait"] = rng.choice([1, 65535, rng.randint(1, 65535)])
+    if rng.random() < 0.4:
+        result["pci_mmio64_mb"] = rng.choice([1, 0xffffffff, rng.randint(1, 1 << 20)])
+    if rng.random() < 0.2:
+        result["reserved_memory_end"] = rng.randint(1, 1 << 40)
+    return result
+
+
 def main():
     version, count = sys.argv[1], int(sys.argv[2])
     rng = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     machines = EXTREMES[:count] + [ordinary(rng) for _ in range(count - len(EXTREMES))]
+    for machine in machines:
+        machine.update(items(rng))
     json.dump([{"name": f"{i:03}", "machine": {"qemu_version": version,
                                                "interrupt_trigger": "level", **machine}}
                for i, machine in enumerate(machines)], sys.stdout)

@@ -189,6 +189,7 @@ def smbios_samples():
         "no-end": system,
         "trailing": system + end + b"\0",
         "truncated-in-the-strings": system[:-2],
+        "truncated-in-the-second": system + processor[:20],
         "truncated-in-the-header": system + end[:2],
         "length-3": patched(system, 1, "B", 3) + end,
         "length-255": patched(system, 1, "B", 255) + end,

@@ -49,6 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cvm_autobuf struct cvm_buf phrase = { 0 };
     if (!cvm_fw_cfg_find(data, size, "etc/acpi/tables", &entry, &err)) {
         fuzz_require(err.code == CVM_ERR_SYSTEM, "an emulator's fault");
+        struct cvm_error why = { 0 };
+        fuzz_require(!cvm_fw_cfg_look_for(data, size, "etc/acpi/tables", &entry, &why) ||
+                         (entry.key == 0),
+                     "a file that is looked for and not found has no key");
     }
     cvm_acpi_compare(&mine, &theirs, &c);
     check_comparison(&c, size);

@@ -15,8 +15,9 @@ struct cli_against {
 };
 
 /*
- * Asks the emulator for the machine's files, prints whether they are equal to ours, as they are
- * without TD and firmware (vmm/acpi_probe.h), and where they differ.
+ * Asks the emulator for every file of the machine that firmware measures: the ACPI files and the
+ * items of fw_cfg. Prints whether they are equal to ours, as they are without TD and firmware
+ * (vmm/acpi_probe.h) and for the emulator's CPU (vmm/measured_items.h), and where they differ.
  *
  * @param equal  set where an answer was printed.
  * @return false with CVM_ERR_USAGE where the machine has another QEMU version, or where the

@@ -27,7 +27,7 @@ static const struct cli_option acpi_options[] = {
     { "machine",  'm', CLI_STRING, FIELD(machine),  "FILE", "JSON object with the keys of a vm_config that describe a machine" },
     { "machines",  0,  CLI_STRING, FIELD(machines), "FILE", "JSON array of {name, machine}: one line of JSON each" },
     { "out",      'o', CLI_STRING, FIELD(out),      "DIR",  "write tables.bin, rsdp.bin and loader.bin there" },
-    { "against",   0,  CLI_STRING, FIELD(against),  "EMULATOR", "compare with what this QEMU itself writes, with no guest running" },
+    { "against",   0,  CLI_STRING, FIELD(against),  "EMULATOR", "compare every measured file of fw_cfg with what this QEMU itself writes, with no guest running" },
     { 0 },
 };
 /* clang-format on */

@@ -5,6 +5,7 @@
 #include "tests/support/check.h"
 #include "tests/support/fault.h"
 
+#include "measure/acpi/dsdt.h"
 #include "measure/acpi/pci_ranges.h"
 #include "measure/include/cvm/acpi.h"
 
@@ -228,6 +229,29 @@ static void test_running_out_of_memory(void **state)
     assert_true(n > 3);
 }
 
+/* As QEMU 7.2, 8.2, 9.1, 10.0 and 11.1 write it for expanders without ports on these buses. */
+static void test_last_root_bus(void **state)
+{
+    static const struct {
+        uint8_t buses[4], last;
+    } cases[] = {
+        { { 254 }, 253 },   { { 255 }, 255 },      { { 254, 255 }, 253 },      { { 7, 9 }, 6 },
+        { { 7, 8 }, 7 },    { { 1, 2 }, 1 },       { { 6, 7, 8 }, 5 },         { { 5, 7, 8 }, 4 },
+        { { 5, 6, 8 }, 5 }, { { 5, 6, 7, 8 }, 5 }, { { 252, 253, 254 }, 251 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct cvm_machine m = { 0 };
+        for (; m.num_numa_nodes < 4 && cases[i].buses[m.num_numa_nodes] != 0; m.num_numa_nodes++) {
+            m.numa_nodes[m.num_numa_nodes] = (struct cvm_numa_node){
+                .has_expander = true,
+                .expander_bus = cases[i].buses[m.num_numa_nodes],
+            };
+        }
+        assert_int_equal(dsdt_last_root_bus(&m), cases[i].last);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_what_does_not_fit),
         cmocka_unit_test(test_bars_are_checked),
         cmocka_unit_test(test_running_out_of_memory),
+        cmocka_unit_test(test_last_root_bus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 #include "tests/support/check.h"
 
 #include "measure/base/hex.h"
-#include "measure/include/cvm/smbios.h"
+#include "measure/smbios.h"
 
 static const struct cvm_smbios_firmware upstream = { "EDK II", "unknown", "02/02/2022" };
 static const struct cvm_smbios_firmware debian = { "Debian distribution of EDK II", "2026.08+ds-2",
@@ -296,20 +296,45 @@ static void test_each_allocation(void **state)
     assert_true(fail_each_allocation(build_and_digest) >= 2);
 }
 
+/* Each byte of tables lies in a structure, and none behind them. */
+static void test_places(void **state)
+{
+    /* clang-format off */
+    static const uint8_t tables[] = {
+        1, 5, 0x00, 0x01, 9, 'a', 0, 'b', 0, 0, /* with two strings */
+        4, 4, 0x34, 0x12, 0, 0,
+        127, 4, 0x00, 0x7f, 0, 0,
+    };
+    static const struct { size_t at; struct smbios_place place; } cases[] = {
+        { 0, { 1, 0x100, 0 } }, { 4, { 1, 0x100, 4 } }, { 9, { 1, 0x100, 9 } },
+        { 10, { 4, 0x1234, 0 } }, { 15, { 4, 0x1234, 5 } },
+        { 16, { 127, 0x7f00, 0 } }, { 21, { 127, 0x7f00, 5 } },
+    };
+    /* clang-format on */
+    struct smbios_place place;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(
+            smbios_locate((struct cvm_bytes){ tables, sizeof tables }, cases[i].at, &place));
+        assert_int_equal(place.type, cases[i].place.type);
+        assert_int_equal(place.handle, cases[i].place.handle);
+        assert_int_equal(place.offset, cases[i].place.offset);
+    }
+    assert_false(smbios_locate((struct cvm_bytes){ tables, sizeof tables }, 22, &place));
+    for (size_t n = 0; n < 16; n++) { /* cut off before the end of the second */
+        assert_false(smbios_locate((struct cvm_bytes){ tables, n }, 10, &place));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_emulated_td),
-        cmocka_unit_test(test_real_tds),
-        cmocka_unit_test(test_blanked_facts),
-        cmocka_unit_test(test_serial_numbers),
-        cmocka_unit_test(test_filter_by_type),
-        cmocka_unit_test(test_short_input),
-        cmocka_unit_test(test_damaged_tables),
-        cmocka_unit_test(test_builder_errors),
-        cmocka_unit_test(test_htt),
-        cmocka_unit_test(test_extrapolated),
-        cmocka_unit_test(test_each_allocation),
+        cmocka_unit_test(test_places),         cmocka_unit_test(test_emulated_td),
+        cmocka_unit_test(test_real_tds),       cmocka_unit_test(test_blanked_facts),
+        cmocka_unit_test(test_serial_numbers), cmocka_unit_test(test_filter_by_type),
+        cmocka_unit_test(test_short_input),    cmocka_unit_test(test_damaged_tables),
+        cmocka_unit_test(test_builder_errors), cmocka_unit_test(test_htt),
+        cmocka_unit_test(test_extrapolated),   cmocka_unit_test(test_each_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,11 +25,21 @@ static const char monitor[] =
     "printf '{\"QMP\": {}}\\r\\n'\n"
     "n=0\n"
     "while read -r line; do\n"
-    "  case $line in *pmemsave*)\n"
+    "  reply='\"\"'\n"
+    "  case $line in\n"
+    "  *pmemsave*)\n"
     "    n=$((n + 1)); file=${line#*/tmp/}; file=/tmp/${file%%[!A-Za-z0-9/._-]*}\n"
-    "    cp \"$here/memory-$n\" \"$file\"\n"
+    "    cp \"$here/memory-$n\" \"$file\";;\n"
+    "  *query-cpus-fast*) reply=${cpus-'[{\"qom-path\": \"/cpu\"}]'};;\n"
+    "  *'\"family\"'*) reply=${family-6};;\n"
+    "  *'\"model\"'*) reply=${model-207};;\n"
+    "  *'\"stepping\"'*) reply=2;;\n"
+    "  *feature-words*) reply=${words-'[{\"cpuid-register\": \"ECX\", \"cpuid-input-eax\": 1,\n"
+    "    \"features\": 5}, {\"cpuid-register\": \"EDX\", \"cpuid-input-eax\": 1,\n"
+    "    \"features\": 126614525}]'};;\n"
     "  esac\n"
-    "  printf '{\"timestamp\": {}, \"event\": \"NOISE\"}\\n{\"return\": \"\"}\\n'\n"
+    "  printf '{\"timestamp\": {}, \"event\": \"NOISE\"}\\n{\"return\": %s}\\n' \\\n"
+    "    \"$(echo \"$reply\" | tr -d '\\n')\"\n"
     "done\n";
 
 const char *fake_emulator(const struct place *p, const char *extra)
@@ -61,12 +71,12 @@ static void put_be(struct cvm_buf *b, uint32_t value)
     cvm_put_le(b, cvm_swap32(value), 4);
 }
 
-void fake_memory(const struct place *p, const struct cvm_buf files[3])
+void fake_files(const struct place *p, const char *const *names, const struct cvm_buf *files,
+                unsigned count)
 {
-    static const char *const names[] = { "etc/table-loader", "etc/acpi/rsdp", "etc/acpi/tables" };
     cvm_autobuf struct cvm_buf directory = { 0 };
-    put_be(&directory, 3);
-    for (unsigned i = 0; i < 3; i++) {
+    put_be(&directory, count);
+    for (unsigned i = 0; i < count; i++) {
         char name[16];
         size_t end = directory.len + 4 + 4 + CVM_FW_CFG_NAME_SIZE;
         put_be(&directory, (uint32_t)files[i].len);
@@ -78,4 +88,10 @@ void fake_memory(const struct place *p, const struct cvm_buf files[3])
     }
     cvm_put_zeros(&directory, CVM_FW_CFG_MAX_DIRECTORY - directory.len);
     place_write(p, "memory-1", directory.data, directory.len);
+}
+
+void fake_memory(const struct place *p, const struct cvm_buf files[3])
+{
+    static const char *const names[] = { "etc/table-loader", "etc/acpi/rsdp", "etc/acpi/tables" };
+    fake_files(p, names, files, 3);
 }

@@ -41,6 +41,12 @@ static void test_finding(void **state)
     assert_int_equal(e.key, 0x22);
     assert_false(cvm_fw_cfg_find(directory, SIZE, "etc/acpi/rsd", &e, &err));
     assert_error(&err, CVM_ERR_SYSTEM, "the emulator has no 'etc/acpi/rsd' in fw_cfg");
+    err = (struct cvm_error){ 0 };
+    must(cvm_fw_cfg_look_for(directory, SIZE, longest, &e, &err), &err);
+    assert_int_equal(e.key, 0x22);
+    must(cvm_fw_cfg_look_for(directory, SIZE, "etc/acpi/rsd", &e, &err), &err);
+    assert_int_equal(e.key, 0);
+    assert_int_equal(e.size, 0);
 }
 
 static void test_every_length(void **state)

@@ -49,12 +49,12 @@ static void test_options_of_the_caller(void **state)
     static const char *const options[] = { "-smbios", "type=1,product=x", NULL };
     const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
     const struct cvm_emulator e = emulator_of(fake_emulator(*state, ""));
-    const struct cvm_probe probe = { &e, &m, "max", options, 20000 };
+    const struct cvm_probe probe = { &e, &m, "max", options, 20000, false };
     struct cvm_probed_file file = { .name = "etc/acpi/tables" };
     struct cvm_error err = { 0 };
     write_memory(*state);
     place_write_text(*state, "memory-2", "tables");
-    must(cvm_qemu_probe(&probe, &file, 1, &err), &err);
+    must(cvm_qemu_probe(&probe, &file, 1, NULL, &err), &err);
     assert_bytes(file.data.data, file.data.len, "tables", 6);
     cvm_probed_files_free(&file, 1);
     struct cvm_buf started = place_read(*state, "started");
@@ -62,8 +62,110 @@ static void test_options_of_the_caller(void **state)
     assert_non_null(strstr((const char *)started.data, " -cpu max,phys-bits=46,"));
     cvm_buf_free(&started);
     struct cvm_probed_file many[CVM_PROBE_MAX_FILES + 1] = { { 0 } };
-    assert_false(cvm_qemu_probe(&probe, many, CVM_PROBE_MAX_FILES + 1, &err));
-    assert_error(&err, CVM_ERR_UNSUPPORTED, "9 files at once, at most 8");
+    assert_false(cvm_qemu_probe(&probe, many, CVM_PROBE_MAX_FILES + 1, NULL, &err));
+    assert_error(&err, CVM_ERR_UNSUPPORTED, "17 files at once, at most 16");
+}
+
+static struct cvm_buf text_file(const char *text)
+{
+    return (struct cvm_buf){ .data = (uint8_t *)(uintptr_t)text, .len = strlen(text) };
+}
+
+/* Files that may be missing or empty, and one that no directory lists. */
+static void test_optional_files(void **state)
+{
+    static const char *const names[] = { "a", "empty" };
+    const struct cvm_buf contents[] = { text_file("first"), { 0 } };
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_emulator e = emulator_of(fake_emulator(*state, ""));
+    const struct cvm_probe probe = { .emulator = &e, .machine = &m, .timeout_ms = 20000 };
+    struct cvm_probed_file files[] = {
+        { .name = "a", .optional = true },
+        { .name = "empty", .optional = true },
+        { .name = "absent", .optional = true, .found = true },
+        { .name = "fixed", .fixed = { 2, 0xe } },
+    };
+    struct cvm_error err = { 0 };
+    fake_files(*state, names, contents, 2);
+    place_write_text(*state, "memory-3", "ab"); /* the second that is read */
+    must(cvm_qemu_probe(&probe, files, 4, NULL, &err), &err);
+    assert_true(files[0].found && files[1].found && !files[2].found && files[3].found);
+    assert_bytes(files[0].data.data, files[0].data.len, "first", 5);
+    assert_int_equal(files[1].data.len, 0);
+    assert_int_equal(files[2].data.len, 0);
+    assert_bytes(files[3].data.data, files[3].data.len, "ab", 2);
+    cvm_probed_files_free(files, 4);
+}
+
+/* The command line has what a launch passes and no ACPI table shows. */
+static void test_items(void **state)
+{
+    struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
+    const struct cvm_emulator e = emulator_of(fake_emulator(*state, ""));
+    struct cvm_probe probe = { .emulator = &e, .machine = &m, .timeout_ms = 20000 };
+    struct cvm_probed_cpu cpu = { 0 };
+    struct cvm_error err = { 0 };
+    m.smbios = (struct cvm_smbios){ .product = "a,b", .family = "f" };
+    m.boot_menu_wait = 700;
+    m.pci_mmio64_mb = 64;
+    fake_files(*state, NULL, NULL, 0);
+    must(cvm_qemu_probe(&probe, NULL, 0, NULL, &err), &err);
+    struct cvm_buf started = place_read(*state, "started");
+    assert_null(strstr((const char *)started.data, "-smbios"));
+    assert_null(strstr((const char *)started.data, "-kernel"));
+    cvm_buf_free(&started);
+    probe.with_items = true;
+    must(cvm_qemu_probe(&probe, NULL, 0, &cpu, &err), &err);
+    started = place_read(*state, "started");
+    assert_non_null(strstr((const char *)started.data, "/kernel -boot splash-time=700 -fw_cfg "
+                                                       "name=opt/ovmf/X-PciMmio64Mb,string=64 "
+                                                       "-smbios type=1,product=a,,b,family=f\n"));
+    cvm_buf_free(&started);
+    assert_int_equal(cpu.signature, 0x000c06f2);
+    assert_int_equal(cpu.features_edx, 0x078bfbfd);
+}
+
+static void test_cpus_that_are_none(void **state)
+{
+    static const struct {
+        const char *says, *message;
+    } cases[] = {
+        { "cpus='[]'", "the emulator lists no CPU" },
+        { "cpus='{}'", "the emulator lists no CPU" },
+        { "cpus='[3]'", "answer to 'query-cpus-fast': not a JSON object" },
+        { "cpus='[{}]'", "answer to 'query-cpus-fast': " },
+        { "cpus=null", "QMP command 'query-cpus-fast'" },
+        { "family=65536", "property 'family' of a CPU is no number up to 65535" },
+        { "model=-1", "property 'model' of a CPU is no number up to 65535" },
+        { "words='[]'", "the CPU has no feature word for leaf 1, EDX" },
+        { "words=7", "the CPU has no feature word for leaf 1, EDX" },
+        { "words='[{}]'", "property 'feature-words' of a CPU: " },
+    };
+    const struct cvm_machine m = fake_machine(CVM_TRIGGER_LEVEL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct cvm_emulator e = emulator_of(fake_emulator(*state, cases[i].says));
+        const struct cvm_probe probe = { .emulator = &e, .machine = &m, .timeout_ms = 1000 };
+        struct cvm_probed_cpu cpu = { 7, 7 };
+        struct cvm_error err = { 0 };
+        fake_files(*state, NULL, NULL, 0);
+        assert_false(cvm_qemu_probe(&probe, NULL, 0, &cpu, &err));
+        assert_error(&err, CVM_ERR_SYSTEM, cases[i].message);
+        assert_int_equal(cpu.signature, 7);
+    }
+}
+
+static void test_signatures(void **state)
+{
+    static const uint32_t cases[][4] = {
+        { 6, 207, 2, 0x000c06f2 },
+        { 15, 107, 1, 0x00060fb1 },
+        { 25, 1, 1, 0x00a00f11 },
+        { 6, 6, 3, 0x00000663 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(cvm_cpu_signature(cases[i][0], cases[i][1], cases[i][2]), cases[i][3]);
+    }
 }
 
 /* Each ends the conversation at another point. */
@@ -173,6 +275,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PLACED(test_files_are_read),
         PLACED(test_options_of_the_caller),
+        PLACED(test_optional_files),
+        PLACED(test_items),
+        PLACED(test_cpus_that_are_none),
+        cmocka_unit_test(test_signatures),
         PLACED(test_emulators_that_fail),
         PLACED(test_memory_that_is_wrong),
         cmocka_unit_test(test_machines_that_cannot_be_asked_for),
