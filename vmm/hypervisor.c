@@ -24,7 +24,6 @@ struct cvm_hypervisor {
     atomic_bool stop;
     int lifecycle; /* callback ID; -1 where none */
     int timer;
-    int root_lock; /* -1 where the driver is not embedded */
     pthread_mutex_t mutex;
     pthread_cond_t event; /* signalled at every lifecycle event */
 };
@@ -128,29 +127,36 @@ static void sleep_ms(unsigned ms)
 
 /*
  * One process at a time may use an embedded root, and a driver that failed to start cannot be
- * tried again in the same process: whoever comes later waits here, before it starts.
+ * tried again in the same process: whoever comes later waits here, before it starts. The driver
+ * keeps its root until the process ends, longer than any connection, and so does the lock.
  *
  * @param root  the value of "root=" in the URI, up to its end or the next "&".
  */
-static bool lock_root(struct cvm_hypervisor *h, const char *root, struct cvm_error *err)
+static bool lock_root(const char *root, struct cvm_error *err)
 {
     enum { TRIES = 600, WAIT_MS = 50 };
+    static int lock = -1;
     char path[PATH_MAX];
     int n = snprintf(path, sizeof path, "%.*s/.cvm.lock", (int)strcspn(root, "&"), root);
     if (n < 0 || (size_t)n >= sizeof path) {
         return cvm_fail(err, CVM_ERR_USAGE, "root of the embedded driver: path too long");
     }
-    h->root_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (h->root_lock < 0) {
+    if (lock >= 0) {
+        return true;
+    }
+    cvm_autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
         return cvm_fail_errno(err, errno, "lock '%s'", path);
     }
-    for (unsigned i = 0; flock(h->root_lock, LOCK_EX | LOCK_NB) != 0; i++) {
+    for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
         if (i == TRIES) {
             return cvm_fail(err, CVM_ERR_SYSTEM,
                             "another process has used '%.*s' for half a minute", n - 10, path);
         }
         sleep_ms(WAIT_MS);
     }
+    lock = fd;
+    fd = -1;
     return true;
 }
 
@@ -202,7 +208,7 @@ static bool open_connection(struct cvm_hypervisor *h, const char *uri, struct cv
     }
     cvm_log("connecting to %s", uri);
     const char *root = h->embedded ? strstr(uri, "root=") : NULL;
-    if (root != NULL && !lock_root(h, root + strlen("root="), err)) {
+    if (root != NULL && !lock_root(root + strlen("root="), err)) {
         return false;
     }
     h->connection = virConnectOpen(uri);
@@ -229,7 +235,6 @@ bool cvm_hypervisor_open(const char *uri, struct cvm_hypervisor **out, struct cv
     }
     h->lifecycle = -1;
     h->timer = -1;
-    h->root_lock = -1;
     pthread_mutex_init(&h->mutex, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -262,7 +267,6 @@ void cvm_hypervisor_close(struct cvm_hypervisor *h)
     if (h->timer >= 0) {
         virEventRemoveTimeout(h->timer);
     }
-    cvm_close_at(&h->root_lock);
     pthread_cond_destroy(&h->event);
     pthread_mutex_destroy(&h->mutex);
     free(h);
