@@ -144,19 +144,18 @@ static bool lock_root(const char *root, struct cvm_error *err)
     if (lock >= 0) {
         return true;
     }
-    cvm_autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
+    lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock < 0) {
         return cvm_fail_errno(err, errno, "lock '%s'", path);
     }
-    for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+    for (unsigned i = 0; flock(lock, LOCK_EX | LOCK_NB) != 0; i++) {
         if (i == TRIES) {
+            cvm_close_at(&lock);
             return cvm_fail(err, CVM_ERR_SYSTEM,
                             "another process has used '%.*s' for half a minute", n - 10, path);
         }
         sleep_ms(WAIT_MS);
     }
-    lock = fd;
-    fd = -1;
     return true;
 }
 
