@@ -12,11 +12,6 @@ struct cvm_envelope {
     size_t num_signatures;
 };
 
-static struct cvm_bytes bytes_of(const struct cvm_buf *b)
-{
-    return (struct cvm_bytes){ b->data, b->len };
-}
-
 void cvm_put_pae(struct cvm_buf *out, struct cvm_bytes type, struct cvm_bytes body)
 {
     cvm_put_format(out, "DSSEv1 %zu ", type.size);
@@ -207,13 +202,13 @@ static bool find_signature(const struct cvm_envelope *e, const struct cvm_key *k
     *found = NULL;
     for (size_t i = 0; i < e->num_signatures && *found == NULL; i++) {
         struct cvm_error problem = { 0 };
-        if (cvm_key_verify(key, pae, bytes_of(&e->signatures[i]), &problem)) {
+        if (cvm_key_verify(key, pae, cvm_buf_bytes(&e->signatures[i]), &problem)) {
             *found = &e->signatures[i];
         } else if (problem.code != CVM_ERR_MISMATCH) {
             *err = problem;
             return false;
         } else if (*why == NULL) {
-            *why = cvm_key_explain(key, pae, bytes_of(&e->signatures[i]));
+            *why = cvm_key_explain(key, pae, cvm_buf_bytes(&e->signatures[i]));
         }
     }
     return true;
@@ -262,13 +257,13 @@ bool cvm_dsse_verify(const struct cvm_envelope *e, const struct cvm_key *const *
                         "a threshold of %zu with %zu distinct keys: 1 to %zu are possible",
                         threshold, set.count, set.count);
     }
-    cvm_put_pae(&pae, bytes_of(&e->type), bytes_of(&e->payload));
+    cvm_put_pae(&pae, cvm_buf_bytes(&e->type), cvm_buf_bytes(&e->payload));
     if (!cvm_buf_finish(&pae, "envelope", err)) {
         return false;
     }
     for (size_t i = 0; i < set.count; i++) {
         const struct cvm_buf *found;
-        if (!find_signature(e, set.keys[i], bytes_of(&pae), &found, &why, err) ||
+        if (!find_signature(e, set.keys[i], cvm_buf_bytes(&pae), &found, &why, err) ||
             (found != NULL && !add_signer(out, &set.fingerprints[i], found, err))) {
             return false;
         }
@@ -305,7 +300,7 @@ static void put_envelope(struct cvm_buf *out, struct cvm_bytes type, struct cvm_
     cvm_put_text(out, "\",\"signatures\":[");
     for (size_t i = 0; i < count; i++) {
         cvm_put_text(out, i == 0 ? "{\"sig\":\"" : ",{\"sig\":\"");
-        cvm_put_base64(out, bytes_of(&signatures[i]));
+        cvm_put_base64(out, cvm_buf_bytes(&signatures[i]));
         cvm_put_text(out, "\"}");
     }
     cvm_put_text(out, "]}");
@@ -319,7 +314,7 @@ static bool sign_pae(const struct cvm_key *key, struct cvm_bytes pae, struct cvm
         return false;
     }
     struct cvm_error problem = { 0 };
-    return cvm_key_verify(key, pae, bytes_of(out), &problem)
+    return cvm_key_verify(key, pae, cvm_buf_bytes(out), &problem)
                ? true
                : cvm_fail(err, CVM_ERR_SYSTEM, "sign: the signature does not verify: %s",
                           problem.msg);
@@ -358,7 +353,7 @@ bool cvm_dsse_sign(struct cvm_bytes type, struct cvm_bytes payload,
         return false;
     }
     for (size_t i = 0; i < num_keys; i++) {
-        if (!sign_pae(keys[i], bytes_of(&pae), &signatures[i], err)) {
+        if (!sign_pae(keys[i], cvm_buf_bytes(&pae), &signatures[i], err)) {
             return false;
         }
     }
@@ -401,14 +396,15 @@ bool cvm_dsse_cosign(const struct cvm_dsse_verified *verified, const struct cvm_
     cvm_autobuf struct cvm_buf pae = { 0 };
     CVM_CLEANUP(free_signatures)
     signature_list signatures = { 0 };
-    struct cvm_bytes type = bytes_of(&verified->type);
-    cvm_put_pae(&pae, type, bytes_of(&verified->payload));
+    struct cvm_bytes type = cvm_buf_bytes(&verified->type);
+    cvm_put_pae(&pae, type, cvm_buf_bytes(&verified->payload));
     if (!cvm_buf_finish(&pae, "envelope", err) ||
         !copy_signatures(verified, key, signatures, err) ||
-        !sign_pae(key, bytes_of(&pae), &signatures[verified->num_signers], err)) {
+        !sign_pae(key, cvm_buf_bytes(&pae), &signatures[verified->num_signers], err)) {
         return false;
     }
-    put_envelope(out, type, bytes_of(&verified->payload), signatures, verified->num_signers + 1);
+    put_envelope(out, type, cvm_buf_bytes(&verified->payload), signatures,
+                 verified->num_signers + 1);
     cvm_put_text(out, "\n");
     return cvm_buf_finish(out, "envelope", err);
 }

@@ -125,8 +125,7 @@ static bool walk_packed(struct walk *w, struct cvm_bytes stream, struct cvm_erro
     }
     w->visitor->unpacked += unpacked.len;
     if (w->visitor->on_unpacked != NULL) {
-        w->visitor->on_unpacked(w->visitor->data,
-                                (struct cvm_bytes){ unpacked.data, unpacked.len });
+        w->visitor->on_unpacked(w->visitor->data, cvm_buf_bytes(&unpacked));
     }
     struct cvm_reader r = cvm_reader_of(unpacked.data, unpacked.len);
     return walk_sections(w, &r, err) || cvm_context(err, "unpacked");

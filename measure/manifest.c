@@ -467,7 +467,7 @@ const struct cvm_sha256 *cvm_manifest_signer_at(const struct cvm_manifest *manif
 struct cvm_bytes cvm_manifest_statement(const struct cvm_manifest *manifest)
 {
     const struct cvm_buf *payload = &manifest->verified.payload;
-    return (struct cvm_bytes){ payload->data, payload->len };
+    return cvm_buf_bytes(payload);
 }
 
 const struct cvm_dsse_verified *cvm_manifest_signed(const struct cvm_manifest *manifest)

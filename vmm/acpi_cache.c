@@ -44,7 +44,7 @@ static bool read_entry(int dir, const char *name, const struct cvm_json_field *f
         return false;
     }
     if (cvm_file_read(fd, name, MAX_ENTRY, &text, &err) &&
-        cvm_json_parse(name, (struct cvm_bytes){ text.data, text.len }, document, &err) &&
+        cvm_json_parse(name, cvm_buf_bytes(&text), document, &err) &&
         cvm_json_decode(*document, fields, CVM_JSON_REJECT_UNKNOWN, out, &err)) {
         return true;
     }

@@ -22,7 +22,7 @@ struct cvm_acpi_files cvm_probed_acpi_files(const struct cvm_probed_acpi *p)
 {
     struct cvm_acpi_files files;
     for (size_t i = 0; i < CVM_NUM_ACPI_FILES; i++) {
-        files.file[i] = (struct cvm_bytes){ p->file[i].data.data, p->file[i].data.len };
+        files.file[i] = cvm_buf_bytes(&p->file[i].data);
     }
     return files;
 }

@@ -10,11 +10,6 @@ void cvm_bundle_facts_free(struct cvm_bundle_facts *f)
     cvm_buf_free(&f->kernel);
 }
 
-static struct cvm_bytes bytes_of(const struct cvm_buf *b)
-{
-    return (struct cvm_bytes){ b->data, b->len };
-}
-
 /* --- from the cache --- */
 
 /* metadata.json was read in any case; the others had these digests when they were hashed. */
@@ -23,7 +18,7 @@ static bool verify_record(const struct cvm_bundle *b, const struct cvm_digest_re
 {
     cvm_autobuf struct cvm_buf metadata = { 0 };
     if (!cvm_bundle_read_file(b, CVM_BUNDLE_METADATA, &metadata, err) ||
-        !cvm_bundle_verify_bytes(b, CVM_BUNDLE_METADATA, bytes_of(&metadata), err)) {
+        !cvm_bundle_verify_bytes(b, CVM_BUNDLE_METADATA, cvm_buf_bytes(&metadata), err)) {
         return false;
     }
     for (size_t i = 0; i < CVM_CACHED_ROLES; i++) {
@@ -102,8 +97,8 @@ static bool take_files(struct cvm_bundle_facts *f, cvm_bundle_progress *progress
     f->kernel = contents.kernel;
     contents = (struct cvm_bundle_contents){ 0 };
     f->changed = true;
-    image_facts_take_kernel(&f->record.facts, bytes_of(&f->kernel));
-    return image_facts_take_firmware(&f->record.facts, bytes_of(&f->firmware), err) ||
+    image_facts_take_kernel(&f->record.facts, cvm_buf_bytes(&f->kernel));
+    return image_facts_take_firmware(&f->record.facts, cvm_buf_bytes(&f->firmware), err) ||
            cvm_context(err, "image '%s'", b->path);
 }
 
@@ -124,7 +119,7 @@ static bool read_role(struct cvm_bundle_facts *f, enum cvm_bundle_role role, str
     }
     settle_files(f);
     return cvm_bundle_read_file(b, role, out, err) &&
-           (!b->has_hash || cvm_bundle_verify_bytes(b, role, bytes_of(out), err));
+           (!b->has_hash || cvm_bundle_verify_bytes(b, role, cvm_buf_bytes(out), err));
 }
 
 bool cvm_bundle_facts_read(struct cvm_bundle_facts *f, unsigned need, struct cvm_error *err)
@@ -143,8 +138,8 @@ bool cvm_bundle_facts_complete(struct cvm_bundle_facts *f, const struct cvm_mach
     }
     f->changed = true;
     return cvm_bundle_facts_read(f, need, err) &&
-           (image_facts_complete(&f->record.facts, bytes_of(&f->firmware), bytes_of(&f->kernel),
-                                 machine, cmdline, err) ||
+           (image_facts_complete(&f->record.facts, cvm_buf_bytes(&f->firmware),
+                                 cvm_buf_bytes(&f->kernel), machine, cmdline, err) ||
             cvm_context(err, "image '%s'", f->bundle->path));
 }
 

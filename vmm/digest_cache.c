@@ -89,8 +89,7 @@ bool cvm_digest_cache_load(const char *state_dir, const struct cvm_bundle *bundl
     }
     if (!cvm_file_open_beneath(dir, name, &fd, err) || !check_owner(fd, err) ||
         !cvm_file_read(fd, name, CVM_DIGEST_MAX_SIZE, &entry, err) ||
-        !cvm_digest_record_parse((struct cvm_bytes){ entry.data, entry.len }, tool.text, &record,
-                                 err) ||
+        !cvm_digest_record_parse(cvm_buf_bytes(&entry), tool.text, &record, err) ||
         !check_same_files(&record, bundle, err)) {
         return cvm_context(err, "entry '%s/%s'", path, name);
     }

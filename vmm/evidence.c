@@ -95,7 +95,7 @@ bool cvm_event_log_read(struct cvm_bytes text, struct cvm_event_log *out, struct
                cvm_event_log_decode(list, out, err);
     }
     return cvm_decode_bytes(text, &binary, err) &&
-           cvm_event_log_parse((struct cvm_bytes){ binary.data, binary.len }, out, err);
+           cvm_event_log_parse(cvm_buf_bytes(&binary), out, err);
 }
 
 /* --- parts --- */
@@ -172,8 +172,7 @@ static bool load_quote(const char *path, struct cvm_evidence *out, struct cvm_er
     if (!cvm_file_load(path, MAX_QUOTE_TEXT, &text, err)) {
         return false;
     }
-    return take_quote((struct cvm_bytes){ text.data, text.len }, out, err) ||
-           cvm_context(err, "'%s'", path);
+    return take_quote(cvm_buf_bytes(&text), out, err) || cvm_context(err, "'%s'", path);
 }
 
 /* A list of events, a document that has one, or a binary log. */

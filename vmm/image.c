@@ -59,7 +59,7 @@ static bool load_metadata(struct cvm_bundle *b, struct cvm_error *err)
     const struct cvm_bundle_file *f = &b->files[CVM_BUNDLE_METADATA];
     if (!open_file(b, CVM_BUNDLE_METADATA, "metadata.json", err) ||
         !cvm_file_read(f->fd, f->name, CVM_JSON_MAX_SIZE, &text, err) ||
-        !cvm_json_parse(f->name, (struct cvm_bytes){ text.data, text.len }, &b->document, err)) {
+        !cvm_json_parse(f->name, cvm_buf_bytes(&text), &b->document, err)) {
         return false;
     }
     if (!cvm_json_decode(b->document, metadata_fields, CVM_JSON_IGNORE_UNKNOWN, &b->metadata,
@@ -117,8 +117,7 @@ static bool load_identity(struct cvm_bundle *b, struct cvm_error *err)
         return false;
     }
     b->has_hash = true;
-    return digest.len == 0 ||
-           cvm_digest_check((struct cvm_bytes){ digest.data, digest.len }, &b->os_image_hash, err);
+    return digest.len == 0 || cvm_digest_check(cvm_buf_bytes(&digest), &b->os_image_hash, err);
 }
 
 static bool resolve_path(const char *path, struct cvm_bundle *b, struct cvm_error *err)
@@ -256,8 +255,7 @@ bool cvm_bundle_verify(const struct cvm_bundle *b, bool measured_only,
         return cvm_fail(err, CVM_ERR_MALFORMED, "image '%s': no sha256sum.txt to verify against",
                         b->path);
     }
-    if (!cvm_checksums_parse((struct cvm_bytes){ b->checksums.data, b->checksums.len }, &list,
-                             err) ||
+    if (!cvm_checksums_parse(cvm_buf_bytes(&b->checksums), &list, err) ||
         !check_coverage(b, &list, err)) {
         return cvm_context(err, "image '%s'", b->path);
     }
@@ -275,8 +273,7 @@ bool cvm_bundle_listed_digest(const struct cvm_bundle *b, enum cvm_bundle_role r
 {
     CVM_CLEANUP(cvm_checksums_free)
     struct cvm_checksums list = { 0 };
-    if (!cvm_checksums_parse((struct cvm_bytes){ b->checksums.data, b->checksums.len }, &list,
-                             err)) {
+    if (!cvm_checksums_parse(cvm_buf_bytes(&b->checksums), &list, err)) {
         return cvm_context(err, "image '%s'", b->path);
     }
     const struct cvm_checksum *listed = cvm_checksums_find(&list, b->files[role].name);
@@ -369,8 +366,8 @@ bool cvm_bundle_read(const struct cvm_bundle *b, struct cvm_bundle_contents *out
     if (!hash_file(initrd->fd, initrd->name, CVM_HASH_SHA384, NULL, out->image.initrd.bytes, err)) {
         return cvm_context(err, "image '%s'", b->path);
     }
-    out->image.firmware = (struct cvm_bytes){ out->firmware.data, out->firmware.len };
-    out->image.kernel = (struct cvm_bytes){ out->kernel.data, out->kernel.len };
+    out->image.firmware = cvm_buf_bytes(&out->firmware);
+    out->image.kernel = cvm_buf_bytes(&out->kernel);
     out->image.cmdline = b->metadata.cmdline;
     out->image.initrd_size = initrd->id.size;
     return true;

@@ -93,7 +93,7 @@ bool cvm_json_load_max(const char *path, size_t max, struct json_object **out,
     char what[300];
     snprintf(what, sizeof what, "'%s'", path);
     return cvm_file_load(path, max, &text, err) &&
-           cvm_json_parse(what, (struct cvm_bytes){ text.data, text.len }, out, err);
+           cvm_json_parse(what, cvm_buf_bytes(&text), out, err);
 }
 
 bool cvm_json_load(const char *path, struct json_object **out, struct cvm_error *err)

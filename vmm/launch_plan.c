@@ -128,8 +128,8 @@ static bool build_tdx_measurement(struct cvm_launch_plan *plan, struct cvm_error
     const struct cvm_bundle *b = &plan->bundle;
     cvm_autobuf struct cvm_buf checksums = { 0 };
     cvm_autobuf struct cvm_buf measurement = { 0 };
-    cvm_put_base64(&checksums, (struct cvm_bytes){ b->checksums.data, b->checksums.len });
-    cvm_put_base64(&measurement, (struct cvm_bytes){ b->measurement.data, b->measurement.len });
+    cvm_put_base64(&checksums, cvm_buf_bytes(&b->checksums));
+    cvm_put_base64(&measurement, cvm_buf_bytes(&b->measurement));
     cvm_put_u8(&checksums, '\0');
     cvm_put_u8(&measurement, '\0');
     if (!cvm_buf_finish(&checksums, "checksum_file", err) ||

@@ -260,8 +260,7 @@ static bool read_back(const struct cvm_buf *document, const struct cvm_keys *key
     const struct cvm_manifest_check check = {
         .keys = cvm_keys_list(keys), .num_keys = keys->count, .threshold = keys->count, .at = at
     };
-    return (cvm_envelope_parse((struct cvm_bytes){ document->data, document->len }, &envelope,
-                               err) &&
+    return (cvm_envelope_parse(cvm_buf_bytes(document), &envelope, err) &&
             cvm_manifest_verify(envelope, &check, &manifest, err)) ||
            cvm_context(err, "the manifest would not verify");
 }

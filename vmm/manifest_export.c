@@ -127,7 +127,7 @@ static bool put_rvps(const struct cvm_manifest *m, const char *name, struct cvm_
     if (!render_values(m, name, &values, err)) {
         return false;
     }
-    cvm_put_base64(&payload, (struct cvm_bytes){ values.data, values.len });
+    cvm_put_base64(&payload, cvm_buf_bytes(&values));
     cvm_put_u8(&payload, '\0');
     if (!cvm_buf_finish(&payload, "payload", err)) {
         return false;

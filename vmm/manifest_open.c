@@ -71,7 +71,7 @@ bool cvm_manifest_open(const struct cvm_manifest_request *r, struct cvm_manifest
         .subjects = subjects,
         .num_subjects = r->num_subjects,
     };
-    return judge((struct cvm_bytes){ text.data, text.len }, &check, out, err) ||
+    return judge(cvm_buf_bytes(&text), &check, out, err) ||
            cvm_context(err, "manifest '%s'", r->file);
 }
 

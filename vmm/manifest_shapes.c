@@ -7,11 +7,6 @@
 
 #include <stdio.h>
 
-static struct cvm_bytes bytes_of(const struct cvm_buf *b)
-{
-    return (struct cvm_bytes){ b->data, b->len };
-}
-
 static bool ask_emulator(const char *emulator, struct cvm_measured_shapes *out,
                          struct cvm_error *err)
 {
@@ -119,7 +114,7 @@ static bool measure(struct cvm_measured_shapes *shapes, bool no_tee, struct cvm_
 {
     CVM_CLEANUP(cvm_tdx_measurement_free)
     struct cvm_tdx_measurement carried = { 0 };
-    if (!cvm_json_parse("it", bytes_of(&s->vm_config), &s->document, err) ||
+    if (!cvm_json_parse("it", cvm_buf_bytes(&s->vm_config), &s->document, err) ||
         !cvm_vm_config_decode(s->document, &s->config, err) || !complete(shapes, s, err) ||
         (s->config.tdx_measurement != NULL &&
          !cvm_tdx_measurement_decode(&s->config, &carried, err))) {
@@ -201,7 +196,7 @@ bool cvm_measured_shapes_add_file(struct cvm_measured_shapes *shapes, const char
     cvm_autofree char *name = NULL;
     cvm_autobuf struct cvm_buf text = { 0 };
     return (name_of(path, &name, err) && cvm_file_load(path, CVM_JSON_MAX_SIZE, &text, err) &&
-            cvm_measured_shapes_add(shapes, name, bytes_of(&text), err)) ||
+            cvm_measured_shapes_add(shapes, name, cvm_buf_bytes(&text), err)) ||
            cvm_context(err, "vm_config '%s'", path);
 }
 
@@ -241,7 +236,7 @@ static bool add_shape(struct cvm_measured_shapes *shapes, const struct cvm_matri
         return cvm_fail_nomem(err, prefix, strlen(prefix));
     }
     return (declare(shapes, matrix, index, &text, err) &&
-            cvm_measured_shapes_add(shapes, name, bytes_of(&text), err)) ||
+            cvm_measured_shapes_add(shapes, name, cvm_buf_bytes(&text), err)) ||
            cvm_context(err, "shape %zu", index);
 }
 
@@ -320,7 +315,7 @@ struct cvm_draft_shape cvm_measured_shape_draft(const struct cvm_measured_shape 
 {
     return (struct cvm_draft_shape){
         .name = s->name,
-        .vm_config = bytes_of(&s->vm_config),
+        .vm_config = cvm_buf_bytes(&s->vm_config),
         .report = { .machine = &s->machine,
                     .resolution = &s->resolution,
                     .firmware = s->firmware,

@@ -134,8 +134,7 @@ static void hash_form(void *context, size_t index, void *slot)
     struct cvm_bundle_facts *f = forms->job->facts;
     struct hashed *out = slot;
     out->kernel = forms->items[index];
-    bool ok = image_facts_hash_kernel(&f->record.facts,
-                                      (struct cvm_bytes){ f->kernel.data, f->kernel.len },
+    bool ok = image_facts_hash_kernel(&f->record.facts, cvm_buf_bytes(&f->kernel),
                                       &out->kernel.form, &out->kernel.digest, &out->err);
     (void)ok; /* out->err says it */
 }
@@ -286,8 +285,7 @@ static bool take_line(void *context, size_t index, void *slot, struct cvm_error 
         t->out->first = index;
         t->out->why = line->own;
     }
-    return t->job->line(t->job->context, index,
-                        (struct cvm_bytes){ line->text.data, line->text.len }, err);
+    return t->job->line(t->job->context, index, cvm_buf_bytes(&line->text), err);
 }
 
 bool cvm_matrix_measure(const struct cvm_matrix_job *job, struct cvm_matrix_outcome *out,

@@ -127,11 +127,6 @@ static enum cvm_item_state state_of(enum cvm_item item, bool ours, bool theirs, 
     return same ? CVM_ITEM_EQUAL : CVM_ITEM_DIFFERS;
 }
 
-static struct cvm_bytes bytes_of(const struct cvm_buf *b)
-{
-    return (struct cvm_bytes){ b->data, b->len };
-}
-
 /* Before the first difference both are the same, and so is where structures start. */
 static void place_difference(struct cvm_items_comparison *c)
 {
@@ -148,8 +143,8 @@ void cvm_items_compare(const struct cvm_items *ours, const struct cvm_items *the
     for (size_t i = 0; i < CVM_NUM_ITEMS; i++) {
         struct cvm_item_comparison *c = &out->items[i];
         c->name = known[i].name;
-        c->ours = bytes_of(&ours->data[i]);
-        c->theirs = bytes_of(&theirs->data[i]);
+        c->ours = cvm_buf_bytes(&ours->data[i]);
+        c->theirs = cvm_buf_bytes(&theirs->data[i]);
         c->first_difference = cvm_first_difference(c->ours, c->theirs);
         c->state = state_of((enum cvm_item)i, ours->exists[i], theirs->exists[i],
                             cvm_bytes_same(c->ours, c->theirs));

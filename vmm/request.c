@@ -227,7 +227,7 @@ bool cvm_request_load(const char *path, struct cvm_request *out, struct cvm_erro
     cvm_autobuf struct cvm_buf text = { 0 };
     struct json_object *document = NULL;
     if (!cvm_input_load(path, CVM_JSON_MAX_SIZE, &text, err) ||
-        !cvm_json_parse("JSON", (struct cvm_bytes){ text.data, text.len }, &document, err) ||
+        !cvm_json_parse("JSON", cvm_buf_bytes(&text), &document, err) ||
         !cvm_request_decode(document, out, err)) {
         return cvm_context(err, "request '%s'", path);
     }

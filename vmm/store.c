@@ -62,7 +62,7 @@ static bool load_json(int dir_fd, const char *name, struct json_object **out, st
     cvm_autobuf struct cvm_buf text = { 0 };
     return cvm_file_open_beneath(dir_fd, name, &fd, err) &&
            cvm_file_read(fd, name, CVM_JSON_MAX_SIZE, &text, err) &&
-           cvm_json_parse(name, (struct cvm_bytes){ text.data, text.len }, out, err);
+           cvm_json_parse(name, cvm_buf_bytes(&text), out, err);
 }
 
 bool cvm_vm_load_json(const struct cvm_vm *vm, const char *name, struct json_object **out,

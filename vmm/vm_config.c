@@ -157,8 +157,7 @@ bool cvm_tdx_measurement_decode(const struct cvm_vm_config *config, struct cvm_t
         !decode_base64("measurement", text.measurement, &out->measurement, err) ||
         !check_identity(config->os_image_hash, &out->checksum_file, err) ||
         !check_listed(out, err) ||
-        !cvm_compact_parse((struct cvm_bytes){ out->measurement.data, out->measurement.len },
-                           &out->compact, err)) {
+        !cvm_compact_parse(cvm_buf_bytes(&out->measurement), &out->compact, err)) {
         return cvm_context(err, "tdx_measurement");
     }
     return true;

@@ -10,6 +10,7 @@
 
 #include "measure/base/cleanup.h"
 #include "measure/base/error.h"
+#include "measure/include/cvm/types.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,12 @@ struct cvm_buf {
 };
 
 #define cvm_autobuf CVM_CLEANUP(cvm_buf_free)
+
+/* What was written, borrowed until the next write. */
+static inline struct cvm_bytes cvm_buf_bytes(const struct cvm_buf *b)
+{
+    return (struct cvm_bytes){ b->data, b->len };
+}
 
 void cvm_buf_free(struct cvm_buf *b); /* leaves an empty buffer, ready for use */
 void cvm_buf_wipe(struct cvm_buf *b); /* the same, and its bytes are gone: for secrets */

@@ -15,10 +15,10 @@ bool cvm_p256_key(const uint8_t point[CVM_P256_SIZE], struct cvm_key **out, stru
     cvm_put_bytes(&der, head, sizeof head);
     cvm_put_bytes(&der, point, CVM_P256_SIZE);
     cvm_put_text(&pem, "-----BEGIN PUBLIC KEY-----\n");
-    cvm_put_base64(&pem, (struct cvm_bytes){ der.data, der.len });
+    cvm_put_base64(&pem, cvm_buf_bytes(&der));
     cvm_put_text(&pem, "\n-----END PUBLIC KEY-----\n");
     return cvm_buf_finish(&der, "public key", err) && cvm_buf_finish(&pem, "public key", err) &&
-           cvm_key_parse_public((struct cvm_bytes){ pem.data, pem.len }, out, err);
+           cvm_key_parse_public(cvm_buf_bytes(&pem), out, err);
 }
 
 /* INTEGER: shortest form, with a zero in front where it would be negative. */
@@ -46,5 +46,5 @@ bool cvm_p256_verify(const struct cvm_key *key, struct cvm_bytes message,
     cvm_put_u8(&der, (uint8_t)numbers.len);
     cvm_put_bytes(&der, numbers.data, numbers.len);
     return cvm_buf_finish(&numbers, "signature", err) && cvm_buf_finish(&der, "signature", err) &&
-           cvm_key_verify(key, message, (struct cvm_bytes){ der.data, der.len }, err);
+           cvm_key_verify(key, message, cvm_buf_bytes(&der), err);
 }

@@ -139,7 +139,7 @@ static bool put_disassembly(const struct cvm_table_comparison *t, struct cvm_buf
     if (!cvm_process_capture(argv, &how, &text, &status, &err) || text.len == 0) {
         return false; /* equal in words: only bytes can show the difference */
     }
-    put_lines((struct cvm_bytes){ text.data, text.len }, out);
+    put_lines(cvm_buf_bytes(&text), out);
     return true;
 }
 

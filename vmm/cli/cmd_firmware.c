@@ -359,7 +359,7 @@ static bool run_firmware(const struct cli *cli, const void *data, struct cvm_err
     if (!cvm_file_load(a.path, MAX_FIRMWARE, &a.bytes, err)) {
         return false;
     }
-    if (!cvm_firmware_inspect((struct cvm_bytes){ a.bytes.data, a.bytes.len }, &a.firmware, err)) {
+    if (!cvm_firmware_inspect(cvm_buf_bytes(&a.bytes), &a.firmware, err)) {
         return cvm_context(err, "firmware '%s'", a.path);
     }
     warn(&a);

@@ -251,7 +251,7 @@ static bool read_app_compose(struct work *w, struct cvm_error *err)
     }
     struct cvm_buf *storage = &w->wanted_bytes[0];
     cvm_put_bytes(storage, digest.bytes, sizeof digest.bytes);
-    w->wanted.compose_hash = (struct cvm_bytes){ storage->data, storage->len };
+    w->wanted.compose_hash = cvm_buf_bytes(storage);
     return cvm_buf_finish(storage, "compose-hash", err);
 }
 
@@ -273,7 +273,7 @@ static bool read_key_provider(struct work *w, struct cvm_error *err)
     if (storage->len == 0) {
         return cvm_fail(err, CVM_ERR_USAGE, "--key-provider is empty");
     }
-    w->wanted.key_provider = (struct cvm_bytes){ storage->data, storage->len };
+    w->wanted.key_provider = cvm_buf_bytes(storage);
     return cvm_buf_finish(storage, "key-provider", err);
 }
 
@@ -404,7 +404,7 @@ static bool run_verify(const struct cli *cli, const void *data, struct cvm_error
         (w.args->at != NULL && !cvm_time_parse(w.args->at, &anchor.at, err)) || !expect(&w, err)) {
         return false;
     }
-    anchor.root = (struct cvm_bytes){ w.root.data, w.root.len };
+    anchor.root = cvm_buf_bytes(&w.root);
     if (!cvm_verify(&w.evidence, &w.expected, &w.wanted, &anchor, &w.verdict, err)) {
         return false;
     }
