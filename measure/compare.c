@@ -2,6 +2,7 @@
 
 #include "measure/base/cleanup.h"
 #include "measure/base/error.h"
+#include "measure/base/hash.h"
 
 /* What it costs to say so; two gaps cost more than one difference of the same kind. */
 enum { COST_GAP = 2, COST_DIFFERENT = 3, COST_NEVER = 0xffff, MAX_LABEL = 40 };
@@ -111,7 +112,7 @@ static uint32_t pair_cost(const struct alignment *a, uint32_t i, uint32_t k)
     const struct cvm_event *expected = &a->expected->events[a->left[i]];
     const struct cvm_logged_event *seen = &a->seen->events[a->right[k]];
     char name[MAX_LABEL];
-    if (memcmp(&expected->digest, &seen->digest, sizeof seen->digest) == 0) {
+    if (cvm_sha384_equal(&expected->digest, &seen->digest)) {
         return 0;
     }
     uint32_t type = type_of(expected->name);

@@ -366,7 +366,7 @@ static bool same_nodes(const struct cvm_machine *a, const struct cvm_machine *b)
     return a->num_numa_nodes == b->num_numa_nodes;
 }
 
-static bool same_bars(const struct cvm_port_bars *a, const struct cvm_port_bars *b)
+bool cvm_port_bars_equal(const struct cvm_port_bars *a, const struct cvm_port_bars *b)
 {
     for (uint32_t i = 0; i < a->count && i < b->count; i++) {
         if (a->bars[i].size != b->bars[i].size || a->bars[i].kind != b->bars[i].kind) {
@@ -403,10 +403,10 @@ bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b)
            a->tpm == b->tpm && a->hotplug_off == b->hotplug_off &&
            a->pci_hole64_size == b->pci_hole64_size && a->pciexbar_base == b->pciexbar_base &&
            a->pci_window64_base == b->pci_window64_base && same_devices(a, b) && same_nodes(a, b) &&
-           same_bars(&a->gpu_bars, &b->gpu_bars) &&
-           same_bars(&a->nvswitch_bars, &b->nvswitch_bars) && same_smbios(&a->smbios, &b->smbios) &&
-           a->page_add_order == b->page_add_order && a->kernel_header == b->kernel_header &&
-           same_fact(a->cpu_signature, b->cpu_signature) &&
+           cvm_port_bars_equal(&a->gpu_bars, &b->gpu_bars) &&
+           cvm_port_bars_equal(&a->nvswitch_bars, &b->nvswitch_bars) &&
+           same_smbios(&a->smbios, &b->smbios) && a->page_add_order == b->page_add_order &&
+           a->kernel_header == b->kernel_header && same_fact(a->cpu_signature, b->cpu_signature) &&
            same_fact(a->cpu_features_edx, b->cpu_features_edx) &&
            same_firmware_strings(&a->firmware_strings, &b->firmware_strings) &&
            a->kernel_measures == b->kernel_measures && a->boot_menu_wait == b->boot_menu_wait &&

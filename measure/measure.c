@@ -135,7 +135,7 @@ static bool check_inspected(const struct cvm_image *image, struct cvm_error *err
     if (!cvm_sha384(image->firmware.data, image->firmware.size, &digest, err)) {
         return false;
     }
-    return memcmp(&digest, &image->inspected->digest, sizeof digest) == 0
+    return cvm_sha384_equal(&digest, &image->inspected->digest)
                ? true
                : cvm_fail(err, CVM_ERR_MISMATCH,
                           "firmware: the file is not the one that was inspected");

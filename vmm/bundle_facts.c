@@ -143,6 +143,13 @@ bool cvm_bundle_facts_complete(struct cvm_bundle_facts *f, const struct cvm_mach
             cvm_context(err, "image '%s'", f->bundle->path));
 }
 
+bool cvm_bundle_facts_measure(const struct cvm_bundle_facts *f, const struct cvm_machine *machine,
+                              struct cvm_expectation *out, struct cvm_error *err)
+{
+    return image_facts_measure(&f->record.facts, machine, f->bundle->metadata.cmdline, out, err) ||
+           cvm_context(err, "image '%s'", f->bundle->path);
+}
+
 void cvm_bundle_facts_keep(struct cvm_bundle_facts *f)
 {
     struct cvm_error why = { 0 };

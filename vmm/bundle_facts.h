@@ -41,6 +41,15 @@ CVM_MUST_CHECK bool cvm_bundle_facts_complete(struct cvm_bundle_facts *f,
                                               const struct cvm_machine *machine,
                                               struct cvm_error *err);
 
+/*
+ * Computes the expectation; the facts must be complete for the machine.
+ *
+ * @return false as image_facts_measure(), naming the image.
+ */
+CVM_MUST_CHECK bool cvm_bundle_facts_measure(const struct cvm_bundle_facts *f,
+                                             const struct cvm_machine *machine,
+                                             struct cvm_expectation *out, struct cvm_error *err);
+
 /* Keeps what was worked out, where something was; a failure is told with -v and is none. */
 void cvm_bundle_facts_keep(struct cvm_bundle_facts *f);
 

@@ -1,27 +1,6 @@
 #include "vmm/declared.h"
 
-#include "measure/base/hex.h"
-#include "vmm/launch_plan.h"
-
-static bool open_bundle(const struct cvm_host *host, struct cvm_declared *d, struct cvm_error *err)
-{
-    cvm_autofree char *path = NULL;
-    if (!cvm_bundle_path(host, d->declaration.image, &path, err) ||
-        !cvm_bundle_open(path, &d->bundle, err)) {
-        return false;
-    }
-    d->has_bundle = true;
-    if (!d->bundle.has_hash) {
-        cvm_warn(&d->warnings,
-                 "image '%s' has no sha256sum.txt: its os_image_hash is unknown and its files "
-                 "were not verified",
-                 d->bundle.name);
-        return true;
-    }
-    cvm_hex_encode(d->bundle.os_image_hash.bytes, sizeof d->bundle.os_image_hash.bytes,
-                   d->bundle_hash);
-    return true;
-}
+#include "vmm/measure_base.h"
 
 static bool load(const struct cvm_host *host, struct cvm_declared *d, struct cvm_error *err)
 {
@@ -33,9 +12,12 @@ static bool load(const struct cvm_host *host, struct cvm_declared *d, struct cvm
         d->config.qemu_version = d->declaration.qemu_version;
         d->resolution.qemu_version_source = "option";
     }
-    if (d->declaration.image != NULL && !open_bundle(host, d, err)) {
+    if (d->declaration.image != NULL &&
+        !cvm_measured_bundle_open(host, d->declaration.image, &d->bundle, d->bundle_hash,
+                                  &d->warnings, err)) {
         return false;
     }
+    d->has_bundle = d->declaration.image != NULL;
     if (d->config.tdx_measurement != NULL) {
         d->has_carried = cvm_tdx_measurement_decode(&d->config, &d->carried, err);
         if (!d->has_carried) {
@@ -118,7 +100,5 @@ bool cvm_declared_measure(struct cvm_declared *d, struct cvm_expectation *out,
         return cvm_measure_compact(&d->machine, &d->carried.compact, out, err);
     }
     return cvm_bundle_facts_complete(&d->facts, &d->machine, err) &&
-           (image_facts_measure(&d->facts.record.facts, &d->machine, d->bundle.metadata.cmdline,
-                                out, err) ||
-            cvm_context(err, "image '%s'", d->bundle.path));
+           cvm_bundle_facts_measure(&d->facts, &d->machine, out, err);
 }

@@ -2,6 +2,7 @@
 
 #include "measure/base/encoding.h"
 #include "measure/base/file.h"
+#include "measure/base/hash.h"
 #include "measure/base/hex.h"
 
 enum {
@@ -223,4 +224,24 @@ void cvm_evidence_free(struct cvm_evidence *e)
     cvm_json_free(e->vm_config);
     cvm_json_free(e->document);
     *e = (struct cvm_evidence){ 0 };
+}
+
+static bool is_expected(const struct cvm_event_list *expected, const struct cvm_logged_event *seen)
+{
+    for (uint32_t i = 0; i < expected->num_events; i++) {
+        const struct cvm_event *event = &expected->events[i];
+        if (event->rtmr == seen->rtmr && cvm_sha384_equal(&event->digest, &seen->digest)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t cvm_count_expected(const struct cvm_event_log *log, const struct cvm_event_list *expected)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < log->num_events; i++) {
+        count += log->events[i].extended && is_expected(expected, &log->events[i]);
+    }
+    return count;
 }

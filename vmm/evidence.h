@@ -63,4 +63,7 @@ CVM_MUST_CHECK bool cvm_event_log_decode(const struct json_object *list, struct 
 CVM_MUST_CHECK bool cvm_event_log_read(struct cvm_bytes text, struct cvm_event_log *out,
                                        struct cvm_error *err);
 
+/* How many of a log's extended events are among those that are expected. */
+uint32_t cvm_count_expected(const struct cvm_event_log *log, const struct cvm_event_list *expected);
+
 #endif

@@ -1,4 +1,5 @@
 #include "vmm/explain.h"
+#include "vmm/evidence.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,7 +42,7 @@ struct search {
     uint64_t singles, total;
     uint64_t *scores; /* owned; of the singles that were measured */
     uint64_t declared_score;
-    struct timespec deadline;
+    double deadline; /* seconds of the monotonic clock */
 
     atomic_uint_least64_t next, end, tried, skipped, looked_at;
     atomic_bool out_of_time;
@@ -66,16 +67,7 @@ static void judge(const struct search *s, const struct cvm_expectation *e, struc
     }
     out->score = (uint64_t)out->matched * SCORE_OF_VALUE;
     const struct cvm_event_log *log = s->input->log;
-    for (uint32_t i = 0; log != NULL && i < log->num_events; i++) {
-        for (uint32_t k = 0; log->events[i].extended && k < e->events.num_events; k++) {
-            const struct cvm_event *event = &e->events.events[k];
-            if (event->rtmr == log->events[i].rtmr &&
-                memcmp(&event->digest, &log->events[i].digest, sizeof event->digest) == 0) {
-                out->score++;
-                break;
-            }
-        }
-    }
+    out->score += log != NULL ? cvm_count_expected(log, &e->events) : 0;
 }
 
 /* --- combinations --- */
@@ -215,12 +207,16 @@ static bool try(struct search *s, const struct combination *c, struct result *ou
 
 /* --- workers --- */
 
+static double seconds_of(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static bool is_late(const struct search *s)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > s->deadline.tv_sec ||
-           (now.tv_sec == s->deadline.tv_sec && now.tv_nsec >= s->deadline.tv_nsec);
+    return seconds_of(CLOCK_MONOTONIC) >= s->deadline;
 }
 
 /* Keeps what gives everything, in the order of the search; with pairs the first one ends it. */
@@ -452,23 +448,6 @@ static void conclude(const struct search *s, struct cvm_explained *out)
     out->complete = atomic_load(&s->looked_at) == s->total;
 }
 
-static double seconds_of(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void set_deadline(struct search *s)
-{
-    clock_gettime(CLOCK_MONOTONIC, &s->deadline);
-    double whole = s->input->budget - (double)(int64_t)s->input->budget;
-    s->deadline.tv_sec += (time_t)s->input->budget;
-    s->deadline.tv_nsec += (long)(whole * 1e9);
-    s->deadline.tv_sec += s->deadline.tv_nsec / 1000000000;
-    s->deadline.tv_nsec %= 1000000000;
-}
-
 static bool search(struct search *s, struct cvm_explained *out, struct cvm_error *err)
 {
     if (!measure_declared(s, out, err)) {
@@ -514,7 +493,7 @@ bool cvm_explain(const struct cvm_explain_input *input, struct cvm_explained *ou
     s->facts = (struct cvm_explain_facts){ input, &s->images };
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->idle, NULL);
-    set_deadline(s);
+    s->deadline = started + input->budget;
     *out = (struct cvm_explained){ .num_seen = input->num_seen };
     bool ok = search(s, out, err);
     out->seconds = seconds_of(CLOCK_MONOTONIC) - started;

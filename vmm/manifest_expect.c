@@ -1,5 +1,6 @@
 #include "vmm/manifest_expect.h"
 
+#include "measure/base/hash.h"
 #include "vmm/report.h"
 
 #include <stdio.h>
@@ -7,36 +8,20 @@
 /* One register of the policy is worth more than all events. */
 enum { SCORE_OF_REGISTER = 1000 };
 
-static bool same(const struct cvm_sha384 *a, const struct cvm_sha384 *b)
-{
-    return memcmp(a, b, sizeof *a) == 0;
-}
-
-static bool is_logged(const struct cvm_event_log *log, const struct cvm_event *event)
-{
-    for (uint32_t i = 0; i < log->num_events; i++) {
-        const struct cvm_logged_event *e = &log->events[i];
-        if (e->extended && e->rtmr == event->rtmr && same(&e->digest, &event->digest)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static uint32_t score_of(const struct cvm_manifest_shape *shape,
                          const struct cvm_manifest_policy *policy,
                          const struct cvm_evidence *evidence)
 {
     const struct cvm_td_report *seen = &evidence->quote.report;
     const struct cvm_expectation *e = &shape->expected;
-    uint32_t score = policy->mrtd && same(&seen->mrtd, &e->mrtd) ? SCORE_OF_REGISTER : 0;
+    uint32_t score =
+        policy->mrtd && cvm_sha384_equal(&seen->mrtd, &e->mrtd) ? SCORE_OF_REGISTER : 0;
     for (unsigned i = 0; i < 3; i++) {
-        score += policy->rtmr[i] && same(&seen->rtmr[i], &e->rtmr[i]) ? SCORE_OF_REGISTER : 0;
+        score += policy->rtmr[i] && cvm_sha384_equal(&seen->rtmr[i], &e->rtmr[i])
+                     ? SCORE_OF_REGISTER
+                     : 0;
     }
-    for (uint32_t i = 0; evidence->has_log && i < e->events.num_events; i++) {
-        score += is_logged(&evidence->log, &e->events.events[i]);
-    }
-    return score;
+    return score + (evidence->has_log ? cvm_count_expected(&evidence->log, &e->events) : 0);
 }
 
 static const struct cvm_manifest_shape *find_nearest(const struct cvm_manifest *manifest,

@@ -38,6 +38,16 @@ static bool digest_subjects(const struct cvm_manifest_request *r, struct cvm_sub
     return true;
 }
 
+static bool check_request(const struct cvm_manifest_request *r, struct cvm_error *err)
+{
+    if (r->num_keys == 0) {
+        return cvm_fail(err, CVM_ERR_USAGE, "without --key nothing of a manifest can be trusted");
+    }
+    return !r->threshold.set || r->threshold.value != 0
+               ? true
+               : cvm_fail(err, CVM_ERR_USAGE, "--threshold: at least 1");
+}
+
 /* Whatever is wrong with the document is an answer about it. */
 static bool judge(struct cvm_bytes text, const struct cvm_manifest_check *check,
                   struct cvm_manifest **out, struct cvm_error *err)
@@ -57,7 +67,7 @@ bool cvm_manifest_open(const struct cvm_manifest_request *r, struct cvm_manifest
     cvm_autobuf struct cvm_buf text = { 0 };
     cvm_autokeys struct cvm_keys keys = { 0 };
     cvm_autofree struct cvm_subject *subjects = NULL;
-    if (!choose_time(r->at, at, err) ||
+    if (!check_request(r, err) || !choose_time(r->at, at, err) ||
         !cvm_keys_load(r->keys, r->num_keys, CVM_KEY_PUBLIC, r->passphrase_file, &keys, err) ||
         !digest_subjects(r, &subjects, err) ||
         !cvm_input_load(r->file, CVM_MANIFEST_MAX_SIZE, &text, err)) {
@@ -66,7 +76,7 @@ bool cvm_manifest_open(const struct cvm_manifest_request *r, struct cvm_manifest
     const struct cvm_manifest_check check = {
         .keys = cvm_keys_list(&keys),
         .num_keys = keys.count,
-        .threshold = r->threshold,
+        .threshold = r->threshold.value,
         .at = *at,
         .subjects = subjects,
         .num_subjects = r->num_subjects,

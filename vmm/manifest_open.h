@@ -12,9 +12,9 @@ struct cvm_manifest_request {
     const char *file;        /* "-": standard input */
     const char *const *keys; /* files and URIs of public keys */
     size_t num_keys;
-    size_t threshold;            /* 0: one */
-    const char *at;              /* RFC 3339 in UTC; NULL: now */
-    const char *const *subjects; /* files that the manifest has to be about */
+    struct cvm_opt_u64 threshold; /* at least 1; one where it is not set */
+    const char *at;               /* RFC 3339 in UTC; NULL: now */
+    const char *const *subjects;  /* files that the manifest has to be about */
     size_t num_subjects;
     const char *passphrase_file; /* for tokens that want a PIN for public keys as well */
 };

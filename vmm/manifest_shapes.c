@@ -122,12 +122,9 @@ static bool measure(struct cvm_measured_shapes *shapes, bool no_tee, struct cvm_
     }
     const struct cvm_compact *compact = s->config.tdx_measurement == NULL ? NULL : &carried.compact;
     if (!fill(shapes, no_tee, compact, s, err) ||
-        !cvm_bundle_facts_complete(&shapes->facts, &s->machine, err)) {
+        !cvm_bundle_facts_complete(&shapes->facts, &s->machine, err) ||
+        !cvm_bundle_facts_measure(&shapes->facts, &s->machine, &s->expectation, err)) {
         return false;
-    }
-    if (!image_facts_measure(&shapes->facts.record.facts, &s->machine,
-                             shapes->bundle.metadata.cmdline, &s->expectation, err)) {
-        return cvm_context(err, "image '%s'", shapes->bundle.path);
     }
     cvm_report_warn(&s->expectation, &s->machine, &s->warnings);
     return true;

@@ -32,26 +32,36 @@ static bool find_qemu_version(struct cvm_measure_base *base, const char *emulato
     return true;
 }
 
+bool cvm_measured_bundle_open(const struct cvm_host *host, const char *image,
+                              struct cvm_bundle *out, char hash[65], struct cvm_warnings *warnings,
+                              struct cvm_error *err)
+{
+    cvm_autofree char *path = NULL;
+    if (!cvm_bundle_path(host, image, &path, err) || !cvm_bundle_open(path, out, err)) {
+        return false;
+    }
+    hash[0] = '\0';
+    if (out->has_hash) {
+        cvm_hex_encode(out->os_image_hash.bytes, sizeof out->os_image_hash.bytes, hash);
+    } else {
+        cvm_warn(warnings,
+                 "image '%s' has no sha256sum.txt: its os_image_hash is unknown and its files "
+                 "were not verified",
+                 out->name);
+    }
+    return true;
+}
+
 static bool open_bundle(struct cvm_measure_base *base, const struct cvm_host *host,
                         struct cvm_error *err)
 {
-    cvm_autofree char *path = NULL;
-    if (!cvm_bundle_path(host, base->request->image, &path, err) ||
-        !cvm_bundle_open(path, &base->bundle, err)) {
+    if (!cvm_measured_bundle_open(host, base->request->image, &base->bundle, base->os_image_hash,
+                                  &base->warnings, err)) {
         return false;
     }
     base->has_bundle = true;
-    if (!base->bundle.has_hash) {
-        cvm_warn(&base->warnings,
-                 "image '%s' has no sha256sum.txt: its os_image_hash is unknown and "
-                 "its files were not verified",
-                 base->bundle.name);
-        return true;
-    }
-    cvm_hex_encode(base->bundle.os_image_hash.bytes, sizeof base->bundle.os_image_hash.bytes,
-                   base->os_image_hash);
     const char *declared = base->config.os_image_hash;
-    if (declared != NULL && strcmp(declared, base->os_image_hash) != 0) {
+    if (base->bundle.has_hash && declared != NULL && strcmp(declared, base->os_image_hash) != 0) {
         return cvm_fail(err, CVM_ERR_MISMATCH,
                         "the vm_config declares os_image_hash %s, image '%s' has %s", declared,
                         base->bundle.name, base->os_image_hash);

@@ -38,6 +38,15 @@ struct cvm_measure_base {
 #define cvm_automeasurebase CVM_CLEANUP(cvm_measure_base_free)
 
 /*
+ * Opens a bundle by name or path; that it has no identity is a warning.
+ *
+ * @param hash  set to the os_image_hash; "" where there is no sha256sum.txt.
+ */
+CVM_MUST_CHECK bool cvm_measured_bundle_open(const struct cvm_host *host, const char *image,
+                                             struct cvm_bundle *out, char hash[65],
+                                             struct cvm_warnings *warnings, struct cvm_error *err);
+
+/*
  * Loads it. The QEMU version comes from the request, the vm_config, or the emulator of `host`
  * where one is named, in this order; it may be unknown still.
  *

@@ -297,15 +297,6 @@ static struct cvm_port_bars bars_of(const struct cvm_pci_facts *f)
     return bars;
 }
 
-static bool same_bars(const struct cvm_port_bars *a, const struct cvm_port_bars *b)
-{
-    bool same = a->known == b->known && a->count == b->count;
-    for (uint32_t i = 0; same && i < a->count; i++) {
-        same = a->bars[i].size == b->bars[i].size && a->bars[i].kind == b->bars[i].kind;
-    }
-    return same;
-}
-
 /* All devices of a kind must be alike: a vm_config describes them once. */
 static bool collect_bars(const struct cvm_pci_facts *devices, uint32_t count, bool stand_in,
                          struct cvm_port_bars *out, struct cvm_error *err)
@@ -320,7 +311,7 @@ static bool collect_bars(const struct cvm_pci_facts *devices, uint32_t count, bo
     *out = bars_of(&devices[0]);
     for (uint32_t i = 1; i < count; i++) {
         const struct cvm_port_bars other = bars_of(&devices[i]);
-        if (!same_bars(out, &other)) {
+        if (!cvm_port_bars_equal(out, &other)) {
             return cvm_fail(err, CVM_ERR_UNSUPPORTED,
                             "%s and %s have different BARs, which a vm_config cannot declare",
                             cvm_pci_address_text(devices[0].address).text,
@@ -380,8 +371,9 @@ bool cvm_placement_same_machine(const struct cvm_placement *a, const struct cvm_
 {
     bool same = a->num_gpus == b->num_gpus && a->num_nvswitches == b->num_nvswitches &&
                 a->num_nodes == b->num_nodes && a->cpu_count == b->cpu_count &&
-                a->memory_size == b->memory_size && same_bars(&a->gpu_bars, &b->gpu_bars) &&
-                same_bars(&a->nvswitch_bars, &b->nvswitch_bars);
+                a->memory_size == b->memory_size &&
+                cvm_port_bars_equal(&a->gpu_bars, &b->gpu_bars) &&
+                cvm_port_bars_equal(&a->nvswitch_bars, &b->nvswitch_bars);
     for (uint32_t i = 0; same && i < a->num_nodes; i++) {
         const struct cvm_numa_node *x = &a->nodes[i].node;
         const struct cvm_numa_node *y = &b->nodes[i].node;

@@ -108,11 +108,6 @@ static void take_registers(struct cvm_verdict *v)
     }
 }
 
-static bool same(const struct cvm_sha384 *a, const struct cvm_sha384 *b)
-{
-    return memcmp(a, b, sizeof *a) == 0;
-}
-
 static const char *const replay_names[] = { "replay-rtmr0", "replay-rtmr1", "replay-rtmr2",
                                             "replay-rtmr3" };
 
@@ -124,7 +119,7 @@ static bool replay_register(struct cvm_verdict *v, unsigned rtmr, struct cvm_err
         return false;
     }
     r->has_replayed = true;
-    bool fits = same(&r->replayed, &r->seen);
+    bool fits = cvm_sha384_equal(&r->replayed, &r->seen);
     cvm_verdict_add(v, replay_names[rtmr], fits, true, "the quote",
                     fits ? "the log's events give the quote's %s"
                          : "the log's events do not give the quote's %s: they prove nothing",
@@ -136,7 +131,7 @@ static bool replay_register(struct cvm_verdict *v, unsigned rtmr, struct cvm_err
 
 static void check_register(struct cvm_verdict *v, const struct cvm_register_verdict *r)
 {
-    bool equal = same(&r->seen, &r->expected);
+    bool equal = cvm_sha384_equal(&r->seen, &r->expected);
     uint32_t differences = 0;
     for (uint32_t i = 0; r->has_comparison && i < r->comparison.num_rows; i++) {
         differences += r->comparison.rows[i].difference != CVM_SAME;
@@ -217,7 +212,7 @@ static void check_runtime(struct cvm_verdict *v, const char *name, struct cvm_by
     }
     bool equal =
         found->data.size == want.size && memcmp(found->data.data, want.data, want.size) == 0;
-    bool replays = same(&v->registers[4].replayed, &v->registers[4].seen);
+    bool replays = cvm_sha384_equal(&v->registers[4].replayed, &v->registers[4].seen);
     cvm_verdict_add(v, name, equal && replays, true, anchor,
                     !replays ? "the log is not the quote's"
                     : equal  ? "as given"

@@ -11,6 +11,8 @@
 #include "measure/base/error.h"
 #include "measure/include/cvm/types.h"
 
+#include <string.h>
+
 /* size bytes at data, which may be NULL where size is 0. CVM_ERR_SYSTEM from OpenSSL. */
 CVM_MUST_CHECK bool cvm_sha384(const void *data, size_t size, struct cvm_sha384 *out,
                                struct cvm_error *err);
@@ -20,6 +22,11 @@ CVM_MUST_CHECK bool cvm_sha256(const void *data, size_t size, struct cvm_sha256 
 /* SHA-384 of the two values one behind the other: how a register is extended. */
 CVM_MUST_CHECK bool cvm_sha384_pair(const struct cvm_sha384 *a, const struct cvm_sha384 *b,
                                     struct cvm_sha384 *out, struct cvm_error *err);
+
+static inline bool cvm_sha384_equal(const struct cvm_sha384 *a, const struct cvm_sha384 *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
 
 enum cvm_hash_kind { CVM_HASH_SHA256, CVM_HASH_SHA384 };
 

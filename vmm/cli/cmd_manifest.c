@@ -291,7 +291,7 @@ static bool run_cosign(const struct cli *cli, const void *data, struct cvm_error
         .file = cli->operands[0],
         .keys = args->trusted.items,
         .num_keys = args->trusted.count,
-        .threshold = args->trusted.count,
+        .threshold = { true, args->trusted.count },
         .at = args->at,
         .passphrase_file = args->passphrase_file,
     };

@@ -54,18 +54,12 @@ static bool open_manifest(const struct cli *cli, const struct read_args *args,
         .file = cli->operands[0],
         .keys = args->keys.items,
         .num_keys = args->keys.count,
-        .threshold = args->threshold.value,
+        .threshold = args->threshold,
         .at = args->at,
         .subjects = args->subjects.items,
         .num_subjects = args->subjects.count,
         .passphrase_file = args->passphrase_file,
     };
-    if (args->keys.count == 0) {
-        return cvm_fail(err, CVM_ERR_USAGE, "without --key nothing of a manifest can be trusted");
-    }
-    if (args->threshold.set && args->threshold.value == 0) {
-        return cvm_fail(err, CVM_ERR_USAGE, "--threshold: at least 1");
-    }
     return cvm_manifest_open(&request, out, at, err);
 }
 

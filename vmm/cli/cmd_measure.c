@@ -99,9 +99,7 @@ static bool measure(struct work *w, struct cvm_error *err)
         return false;
     }
     cvm_bundle_facts_keep(&w->facts);
-    return image_facts_measure(&w->facts.record.facts, &w->machine, base->bundle.metadata.cmdline,
-                               &w->expectation, err) ||
-           cvm_context(err, "image '%s'", base->bundle.path);
+    return cvm_bundle_facts_measure(&w->facts, &w->machine, &w->expectation, err);
 }
 
 /* The vm_config as measured: the one that was given, or the one that the options come to. */

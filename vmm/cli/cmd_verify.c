@@ -72,7 +72,7 @@ struct work {
     const struct verify_args *args;
     struct cvm_host host;
     struct cvm_evidence evidence;
-    struct cvm_declared declared; /* without a manifest */
+    struct cvm_declared declared; /* with a manifest only its config, where there is any */
     struct cvm_expectation expectation;
     struct cvm_manifest *manifest; /* with one, verified; and the machine in it */
     const struct cvm_manifest_shape *shape;
@@ -111,12 +111,6 @@ static bool check_manifest_options(const struct verify_args *a, struct cvm_error
                       : cvm_fail(err, CVM_ERR_USAGE,
                                  "--key, --threshold, --subject, --shape and --passphrase-file are "
                                  "about a manifest: give --manifest");
-    }
-    if (a->keys.count == 0) {
-        return cvm_fail(err, CVM_ERR_USAGE, "without --key nothing of a manifest can be trusted");
-    }
-    if (a->threshold.set && a->threshold.value == 0) {
-        return cvm_fail(err, CVM_ERR_USAGE, "--threshold: at least 1");
     }
     return a->image == NULL && a->qemu_version == NULL && a->ovmf_variant == NULL
                ? true
@@ -193,12 +187,16 @@ static bool expect_manifest(struct work *w, struct cvm_error *err)
         .file = a->manifest,
         .keys = a->keys.items,
         .num_keys = a->keys.count,
-        .threshold = a->threshold.value,
+        .threshold = a->threshold,
         .at = a->at,
         .subjects = a->subjects.items,
         .num_subjects = a->subjects.count,
         .passphrase_file = a->passphrase_file,
     };
+    const struct json_object *vm_config = w->evidence.vm_config;
+    if (vm_config != NULL && !cvm_vm_config_decode(vm_config, &w->declared.config, err)) {
+        return cvm_context(err, "vm_config");
+    }
     return cvm_manifest_open(&request, &w->manifest, &at, err) &&
            cvm_manifest_warnings(w->manifest, &w->warnings, err) &&
            cvm_expect_manifest(w->manifest, a->shape, &w->evidence, &w->shape, w->anchor,
@@ -308,28 +306,13 @@ static const char *expected_image(const struct work *w)
     return declared != NULL ? declared : "";
 }
 
-/* The identity that the evidence's vm_config declares; NULL where it has none. */
-static bool read_declared_image(const struct work *w, const char **out, struct cvm_error *err)
-{
-    struct cvm_vm_config config = { 0 };
-    if (w->evidence.vm_config != NULL &&
-        !cvm_vm_config_decode(w->evidence.vm_config, &config, err)) {
-        return cvm_context(err, "vm_config");
-    }
-    *out = config.os_image_hash;
-    return true;
-}
-
 /* Whether the image is the one that is meant: the vm_config's, and the caller's. */
-static bool check_identity(struct work *w, struct cvm_error *err)
+static void check_identity(struct work *w)
 {
     const char *given = w->args->os_image_hash;
     const char *actual = expected_image(w);
-    const char *declared = NULL;
+    const char *declared = w->declared.config.os_image_hash;
     bool pinned = w->shape != NULL || w->declared.has_bundle;
-    if (!read_declared_image(w, &declared, err)) {
-        return false;
-    }
     if (pinned && declared != NULL && *actual != '\0') {
         bool equal = strcasecmp(declared, actual) == 0;
         cvm_verdict_add(&w->verdict, "image", equal, false, w->anchor,
@@ -344,7 +327,6 @@ static bool check_identity(struct work *w, struct cvm_error *err)
                               : "the image is another one: %.64s",
                         *actual == '\0' ? "of unknown identity" : actual);
     }
-    return true;
 }
 
 static bool write_html(const struct work *w, struct cvm_error *err)
@@ -408,7 +390,8 @@ static bool run_verify(const struct cli *cli, const void *data, struct cvm_error
     if (!cvm_verify(&w.evidence, &w.expected, &w.wanted, &anchor, &w.verdict, err)) {
         return false;
     }
-    if (!check_identity(&w, err) || !write_html(&w, err) || !print_answer(cli, &w, err)) {
+    check_identity(&w);
+    if (!write_html(&w, err) || !print_answer(cli, &w, err)) {
         return false;
     }
     return w.verdict.passed

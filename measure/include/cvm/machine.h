@@ -234,6 +234,9 @@ CVM_API CVM_MUST_CHECK bool cvm_machine_check(const struct cvm_machine *machine,
 /** Whether two machines are the same in every fact; layouts are compared by their contents. */
 CVM_API bool cvm_machine_equal(const struct cvm_machine *a, const struct cvm_machine *b);
 
+/** Whether two ports have the same BARs behind them, or both none that are known. */
+CVM_API bool cvm_port_bars_equal(const struct cvm_port_bars *a, const struct cvm_port_bars *b);
+
 /**
  * Where the machine's memory lies: below_4g bytes from address 0, the rest from 4 GiB on.
  * QEMU's q35 splits at 2 GiB as soon as the machine has 0xb0000000 bytes or more.
