@@ -62,8 +62,6 @@ static bool resolve(struct cvm_declared *d, struct cvm_error *err)
         return false;
     }
     *err = (struct cvm_error){ 0 };
-    cvm_warnings_free(&d->warnings);
-    d->warnings = (struct cvm_warnings){ 0 };
     d->trust_declared = true;
     return fill_firmware(d, err);
 }

@@ -476,6 +476,25 @@ explains() { # jq expression that makes vm_config wrong, fact, declared, seen, o
     [ "$status" -eq 1 ]
 }
 
+# The evidence is right, and what is declared contradicts the firmware file.
+@test "a declared layout that the firmware file contradicts" {
+    "$SUPPORT/make_bundle.py" "$work/image" --layout pre202505 --ovmf-variant pre202505
+    measure_into "$work/guest" --image "$work/image" --cpus 2 --memory 4G --qemu-version 9.2.0
+    jq -c '.ovmf_variant = "stable202505"' "$work/guest/vm_config.json" >"$work/wrong.json"
+    rm "$work/image/sha256sum.txt" "$work/image/digest.txt"
+    evidence=(--quote "$work/guest/quote.bin" --vm-config "$work/wrong.json" --image "$work/image")
+    verify "${evidence[@]}" --root-ca "$work/guest/root.pem"
+    [ "$status" -eq 1 ] && [ -z "$output" ]
+    [[ $stderr == *"ovmf_variant stable202505 (by rule vm_config) contradicts the firmware file"* ]]
+    run --separate-stderr "$CVM" explain "${evidence[@]}" --json
+    echo "$output $stderr"
+    [ "$status" -eq 0 ]
+    jq -e '([.explanations[0].changes[] | .fact, .declared, .seen] ==
+        ["ovmf_variant", "stable202505", "pre202505"]) and
+        (.warnings | any(contains("although the firmware file has another layout"))) and
+        (.warnings | any(contains("has no sha256sum.txt")))' <<<"$output"
+}
+
 @test "two changes, and several that an event log tells apart" {
     jq -c '.cpu_count = 4 | .memory_size = 4294967296' "$work/vm_config.json" >"$work/wrong.json"
     run --separate-stderr "$CVM" explain --quote "$work/quote.bin" --vm-config "$work/wrong.json" \
